@@ -1,0 +1,109 @@
+/* mcx_kms.h -- KMS messages and mcptt-info: the XML texts (TS 33.180 annex D,
+ * TS 24.379 annex F.1).  libxml2 stands behind this header and nowhere else.
+ *
+ * Documents are foreign: at most MCX_XML_MAX octets, MCX_XML_DEPTH deep, no
+ * DTD, no entities, no network.  Element names are matched by local name; a
+ * namespace other than expected is logged and tolerated for KMS messages (33.180
+ * digest section 2).  Nothing enters the ring that has not passed RFC 6507
+ * 5.1.2 and RFC 6508 6.1.2. */
+#ifndef MCX_KMS_H
+#define MCX_KMS_H
+
+#include <sofia-mcx/mcx_mikey.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { MCX_XML_MAX = 1048576, MCX_KMS_XML_MAX = 4194304, MCX_XML_DEPTH = 64 };
+
+/* Where a document was refused, for people: "alice.xml:12: UserID is not the
+ * UID of sip:alice@... in period 1536 (TS 33.180 F.2.1)".  No secret in it. */
+struct mcx_text { char s[512]; };
+
+/* What one document brought. */
+struct mcx_kms_loaded { size_t n_kms, n_users; };
+
+/* Takes one KmsResponse (KmsInit, KmsKeyProv or KmsCertCache; Signed forms
+ * are read without judging their signature).  Certificates come before key
+ * sets.  A bad key set is refused by itself and named in 'text'; the others
+ * of the document are kept and the first error is returned.
+ * 'name' is the document's name for messages.
+ * MCX_E_MALFORMED (xml, key-range, key-point), MCX_E_AUTH (key-check),
+ * MCX_E_NO_IDENTITY (kms-unknown), MCX_E_EXPIRED, MCX_E_UNSUPPORTED
+ * (UserIdFormat), MCX_E_TOOBIG, MCX_E_NOMEM. */
+MCX_API mcx_err mcx_kms_load(struct mcx_ring *ring, struct mcx_bytes xml,
+                             const char *name, const struct mcx_env *env,
+                             struct mcx_kms_loaded *loaded,
+                             struct mcx_text *text) MCX_MUST_USE;
+/* Every *.xml of folder 'dir' through env->list_dir and env->read_file; all
+ * certificates first, then all key sets.  Stops at the first bad file.  A
+ * folder without any certificate is MCX_E_CONFIG. */
+MCX_API mcx_err mcx_kms_load_dir(struct mcx_ring *ring, const char *dir,
+                                 const struct mcx_env *env,
+                                 struct mcx_kms_loaded *loaded,
+                                 struct mcx_text *text) MCX_MUST_USE;
+
+/* Writing: malloc'ed XML, a trailing NUL not counted in '*n'. */
+struct mcx_kms_doc {
+    const char *user_uri, *kms_uri, *client_req_url;
+    int64_t time_unix_ms;
+};
+MCX_API mcx_err mcx_kms_write_init(char **out, size_t *n,
+                                   const struct mcx_kms_doc *doc,
+                                   const struct mcx_kms_info *info,
+                                   const uint8_t z[MCX_SAKKE_PT_SIZE],
+                                   const uint8_t kpak[MCX_ECCSI_PT_SIZE])
+    MCX_MUST_USE;
+/* SECRET: one key set to be written; '*out' of the writer holds it in clear
+ * and is to be freed with mcx_kms_text_free(). */
+struct mcx_kms_keyset {
+    struct mcx_rsk rsk;
+    struct mcx_ssk ssk;
+    uint8_t pvt[MCX_ECCSI_PT_SIZE];
+    struct mcx_uid uid;
+    uint64_t period_no;
+    char user_uri[MCX_URI_MAX];
+};
+MCX_SECRET_TYPE(mcx_kms_keyset);
+MCX_API mcx_err mcx_kms_write_keyprov(char **out, size_t *n,
+                                      const struct mcx_kms_doc *doc,
+                                      const struct mcx_kms_info *info,
+                                      const struct mcx_kms_keyset *sets,
+                                      size_t n_sets) MCX_MUST_USE;
+/* Wipes and frees what a writer made; NULL allowed. */
+MCX_API void mcx_kms_text_free(char *text, size_t n);
+
+/* ---- mcptt-info -------------------------------------------------------- */
+
+#define MCX_MIME_MIKEY "application/mikey"
+#define MCX_MIME_MCPTT_INFO "application/vnd.3gpp.mcptt-info+xml"
+#define MCX_MIME_POC_SETTINGS "application/poc-settings+xml"
+#define MCX_NS_MCPTT_INFO "urn:3gpp:ns:mcpttInfo:1.0"
+
+/* Elements that key management reads or writes; "" means absent. */
+struct mcx_mcinfo {
+    char access_token[2048];
+    char session_type[64];
+    char request_uri[MCX_URI_MAX];
+    char calling_user_id[MCX_URI_MAX];
+    char called_party_id[MCX_URI_MAX];
+    char client_id[MCX_GROUP_ID_MAX];
+    bool calling_user_encrypted; /* type="Encrypted": not readable here */
+};
+/* MCX_E_MALFORMED (xml), MCX_E_TOOBIG. */
+MCX_API mcx_err mcx_mcinfo_read(struct mcx_mcinfo *out, struct mcx_bytes xml,
+                                struct mcx_why *why) MCX_MUST_USE;
+/* malloc'ed, free with mcx_kms_text_free() (a token is in it). */
+MCX_API mcx_err mcx_mcinfo_write(char **out, size_t *n,
+                                 const struct mcx_mcinfo *info) MCX_MUST_USE;
+/* poc-settings body of a PUBLISH (TS 24.379 7.2.2): answer mode "automatic"
+ * or "manual", 'entity' the client's instance URN.  malloc'ed. */
+MCX_API mcx_err mcx_poc_settings_write(char **out, size_t *n,
+                                       const char *entity,
+                                       const char *answer_mode) MCX_MUST_USE;
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MCX_KMS_H */

@@ -1,0 +1,130 @@
+/* mcx_sofia.h -- the glue: what a sofia-sip application calls.
+ *
+ * Three lines change in an existing phone:
+ *
+ *   mcx = mcx_create(root, on_key, magic, MCXTAG_CONFIG("alice.conf"),
+ *                    MCXTAG_CALLBACK(cb), TAG_END());                 (new)
+ *   nua = nua_create(root, cb, NULL, NUTAG_URL("sip:*:*;transport=udp"),
+ *                    TAG_NEXT(mcx_nua_tags(mcx)));                    (1)
+ *   cb: if (mcx_event(mcx, e, st, ph, nua, nh, sip, t)) return;       (2)
+ *   mcx_register(mcx, nh, SIPTAG_TO_STR(aor), TAG_END());             (3)
+ *
+ * Threads: all calls on the thread of the su_root_t given to mcx_create(),
+ * except where said.  Crypto, disk and network work of the modules runs on a
+ * worker pool; none of these calls waits for it. */
+#ifndef MCX_SOFIA_H
+#define MCX_SOFIA_H
+
+#include <sofia-sip/nua.h>
+#include <sofia-sip/su_wait.h>
+#include <sofia-mcx/mcx_module.h>
+#include <sofia-mcx/mcx_tag.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mcx_s mcx_t;
+#ifndef MCX_MAGIC_T
+#define MCX_MAGIC_T void
+#endif
+typedef MCX_MAGIC_T mcx_magic_t;
+
+/* Events.  Tags by event: key events MCXTAG_KIND, MCXTAG_KEY_ID,
+ * MCXTAG_KEY_INFO; mcx_i_refused MCXTAG_REASON, MCXTAG_WHY and, where known,
+ * MCXTAG_PEER; mcx_r_* MCXTAG_KEY_ID where a key went with the request. */
+typedef enum {
+    mcx_i_key,         /* a key became active                         */
+    mcx_i_key_retired, /* it only receives from now on                */
+    mcx_i_key_wiped,   /* its octets are gone                         */
+    mcx_i_refused,     /* a message was refused, nothing changed      */
+    mcx_i_parked,      /* a message waits for its period key          */
+    mcx_i_call_key,    /* 'nh': the call's key is in place            */
+    mcx_r_register,    /* 'nh': final response, status and phrase     */
+    mcx_r_publish,
+    mcx_r_download,
+    mcx_r_invite       /* only when the INVITE could not be prepared  */
+} mcx_event_t;
+MCX_API const char *mcx_event_name(mcx_event_t event);
+
+typedef void mcx_callback_f(mcx_event_t event, int status, char const *phrase,
+                            mcx_t *mcx, mcx_magic_t *magic,
+                            nua_handle_t *nh, tagi_t tags[]);
+
+/* Makes an instance: reads configuration, loads modules, opens the key ring,
+ * runs the self-test, starts the pool.  NULL on failure, with the reason in
+ * the log and in MCXTAG_ERROR(). */
+MCX_API mcx_t *mcx_create(su_root_t *root, mcx_callback_f *callback,
+                          mcx_magic_t *magic, tag_type_t tag,
+                          tag_value_t value, ...);
+/* Ends held transactions with 503, stops the pool and modules, wipes every
+ * key.  Call after nua_destroy(). */
+MCX_API void mcx_destroy(mcx_t *mcx);
+
+/* Tags for nua_create() (and nua_set_params()): the offer/answer engine, the
+ * body guard, MESSAGE and PUBLISH where a module wants them. */
+MCX_API tagi_t const *mcx_nua_tags(mcx_t *mcx);
+
+/* Shows an event to the modules.  1: it is dealt with, the application must
+ * not touch it; 0: the application's as ever.  Held events come back through
+ * MCXTAG_CALLBACK with the same arguments, and then pass with 0. */
+MCX_API int mcx_event(mcx_t *mcx, nua_event_t event, int status,
+                      char const *phrase, nua_t *nua, nua_handle_t *nh,
+                      sip_t const *sip, tagi_t tags[]);
+
+/* nua_register() whose body the modules add (CSK upload).  The request is sent
+ * when the body is ready; the response comes to the nua callback as usual, and
+ * as mcx_r_register.  Refreshes get a fresh body.  The tags are those of
+ * nua_register(); MCXTAG_* are taken out.  0, or -1 when the pool is full or
+ * memory is short (nothing was sent). */
+MCX_API int mcx_register(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
+                         tag_value_t value, ...);
+/* Log-off: un-REGISTER (without a body) and the client's CSK is wiped. */
+MCX_API int mcx_unregister(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
+                           tag_value_t value, ...);
+/* PUBLISH, Event poc-settings, with CSK, mcptt-info and poc-settings. */
+MCX_API int mcx_publish(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
+                        tag_value_t value, ...);
+/* MESSAGE with a new CSK for MCXTAG_PEER (server role). */
+MCX_API int mcx_download(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
+                         tag_value_t value, ...);
+/* nua_invite() whose offer gets a PCK for MCXTAG_PEER.  With the engine the
+ * SDP goes in SOATAG_USER_SDP_STR(); with NUTAG_MEDIA_ENABLE(0) in
+ * SIPTAG_PAYLOAD_STR() with its content type. */
+MCX_API int mcx_invite(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
+                       tag_value_t value, ...);
+
+/* SRTP keys of a call: MCX_E_NO_KEY before mcx_i_call_key.  SECRET in the
+ * result.  'send': the stream we send, else the one we receive (CS-ID by who
+ * called whom). */
+MCX_API mcx_err mcx_srtp_policy(mcx_t *mcx, nua_handle_t *nh, bool send,
+                                struct mcx_srtp_policy *out) MCX_MUST_USE;
+/* Feature "srtp.session", or NULL when module srtp is not loaded. */
+MCX_API const struct mcx_srtp_api *mcx_srtp(mcx_t *mcx);
+/* For applications without mcx_event() on the way of BYE: forgets the call
+ * and wipes its key. */
+MCX_API void mcx_call_end(mcx_t *mcx, nua_handle_t *nh);
+
+/* What the instance is made of, to look at. */
+MCX_API const struct mcx_env *mcx_env(mcx_t *mcx);
+MCX_API struct mcx_ring *mcx_key_ring(mcx_t *mcx);
+MCX_API struct mcx_keys *mcx_key_store(mcx_t *mcx);
+MCX_API const char *mcx_setting(mcx_t *mcx, const char *section,
+                                const char *name);
+/* Calls 'each' with every counter. */
+MCX_API void mcx_counters(mcx_t *mcx,
+                          void (*each)(void *arg, const char *name,
+                                       uint64_t value),
+                          void *arg);
+/* Calls 'each' with every module wanted: loaded, or why not. */
+MCX_API void mcx_modules(mcx_t *mcx,
+                         void (*each)(void *arg, const char *name, bool loaded,
+                                      const char *reason),
+                         void *arg);
+/* Reads the KMS folder again (new period keys); parked messages are retried. */
+MCX_API int mcx_reload_keys(mcx_t *mcx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MCX_SOFIA_H */
