@@ -11,7 +11,18 @@
  *
  * Threads: all calls on the thread of the su_root_t given to mcx_create(),
  * except where said.  Crypto, disk and network work of the modules runs on a
- * worker pool; none of these calls waits for it. */
+ * worker pool; none of these calls waits for it.
+ *
+ * Settings of the first section that are read here; a program may have more:
+ *   identity    own MC service ID, or a server's PSI
+ *   psi         PSI of the participating function
+ *   keys        folder of KMS documents (*.xml); without it no key is known
+ *   role        client (default) or server
+ *   modules     names; mcx_create() fails, saying why, when one does not load
+ *   modules-optional  names that may fail to load (see mcx_modules())
+ *   module-dir  where modules are looked for first
+ *   host-name   agent named in Warning headers (default "mcx")
+ *   workers     threads of the pool; 0: one a core, at least 2 */
 #ifndef MCX_SOFIA_H
 #define MCX_SOFIA_H
 
@@ -71,6 +82,13 @@ MCX_API tagi_t const *mcx_nua_tags(mcx_t *mcx);
 MCX_API int mcx_event(mcx_t *mcx, nua_event_t event, int status,
                       char const *phrase, nua_t *nua, nua_handle_t *nh,
                       sip_t const *sip, tagi_t tags[]);
+
+/* The request of the event that the application is looking at, also when it
+ * was held and has come back, for NUTAG_WITH(): nua_current_request(), and so
+ * NUTAG_WITH_THIS(), does not know of events that come back.
+ *   nua_respond(nh, SIP_200_OK, NUTAG_WITH(mcx_current_request(mcx, nua)),
+ *               TAG_END()); */
+MCX_API msg_t *mcx_current_request(mcx_t *mcx, nua_t *nua);
 
 /* nua_register() whose body the modules add (CSK upload).  The request is sent
  * when the body is ready; the response comes to the nua callback as usual, and
