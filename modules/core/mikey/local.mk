@@ -1,1 +1,39 @@
-# modules/core/mikey
+# modules/core/mikey: MIKEY messages.  Floor 2: sees base and ident's header.
+libmcx_core_all_la_SOURCES += \
+	modules/core/mikey/dump.c \
+	modules/core/mikey/guk.c \
+	modules/core/mikey/mac.c \
+	modules/core/mikey/mac.h \
+	modules/core/mikey/parse.c \
+	modules/core/mikey/pl.c \
+	modules/core/mikey/pl.h \
+	modules/core/mikey/pl_ext.c \
+	modules/core/mikey/pl_hdr.c \
+	modules/core/mikey/pl_id.c \
+	modules/core/mikey/pl_kemac.c \
+	modules/core/mikey/pl_rand.c \
+	modules/core/mikey/pl_sakke.c \
+	modules/core/mikey/pl_sign.c \
+	modules/core/mikey/pl_sp.c \
+	modules/core/mikey/pl_t.c \
+	modules/core/mikey/prf.c \
+	modules/core/mikey/words.c
+
+EXTRA_DIST += \
+	test-scenarios/vectors/interop-vendors.txt \
+	test-scenarios/vectors/mikey-prf-computed.txt \
+	test-scenarios/vectors/mikey-psk-computed.txt \
+	test-scenarios/vectors/mikey-sakke-computed.txt \
+	test-scenarios/vectors/rfc4567-section-5.1-mikey.txt
+
+if HAVE_CMOCKA
+check_PROGRAMS += test_parse test_prf
+TESTS += test_parse test_prf
+test_parse_SOURCES = modules/core/mikey/test_parse.c \
+	modules/core/mikey/test_env.h
+test_parse_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_parse_LDADD = $(CORE_TEST_LIBS)
+test_prf_SOURCES = modules/core/mikey/test_prf.c
+test_prf_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_prf_LDADD = $(CORE_TEST_LIBS)
+endif
