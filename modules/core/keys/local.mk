@@ -1,12 +1,17 @@
 # modules/core/keys: the key ring, the replay cache, the key store.  Floor 3.
 libmcx_core_all_la_SOURCES += \
 	modules/core/keys/hash.h \
+	modules/core/keys/life.c \
+	modules/core/keys/policy.c \
 	modules/core/keys/replay.c \
-	modules/core/keys/ring.c
+	modules/core/keys/ring.c \
+	modules/core/keys/store.c \
+	modules/core/keys/store.h \
+	modules/core/keys/tek.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_ring test_replay
-TESTS += test_ring test_replay
+check_PROGRAMS += test_replay test_ring
+TESTS += test_replay test_ring
 test_ring_SOURCES = modules/core/keys/test_ring.c
 test_ring_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_ring_LDADD = $(CORE_TEST_LIBS)

@@ -1,0 +1,280 @@
+/* life.c -- what a key goes through: staged, active, retired, wiped.  See
+ * mcx_keys.h for the picture.  store.c keeps the tables.
+ *
+ * A key is wiped in two steps.  Under the lock its octets are overwritten, its
+ * state is set and it leaves the tables; without the lock its memory is given
+ * back and the listener hears of it.  Retired keys stand in a list in the
+ * order of their end, which is that of retirement as the grace is the same for
+ * all and the clock never steps back. */
+#include <config.h>
+#include <sofia-mcx/mcx_keys.h>
+#include "store.h"
+
+const char *
+mcx_key_state_word(enum mcx_key_state state)
+{
+    switch (state) {
+    case MCX_KEY_STAGED:
+        return "staged";
+    case MCX_KEY_ACTIVE:
+        return "active";
+    case MCX_KEY_RETIRED:
+        return "retired";
+    case MCX_KEY_WIPED:
+        return "wiped";
+    }
+    return "?";
+}
+
+/* ---- under the lock ---------------------------------------------------- */
+
+/* Past its grace: the same as wiped, though nobody has swept yet. */
+bool
+mcx_life_due(const struct mcx_key *key, int64_t mono_ms)
+{
+    return key->state == MCX_KEY_WIPED
+           || (key->state == MCX_KEY_RETIRED && mono_ms >= key->wipe_mono_ms);
+}
+
+static void
+due_put(struct mcx_keys *keys, struct mcx_key *key)
+{
+    key->due_prev = keys->due_last;
+    key->due_next = NULL;
+    if (keys->due_last) {
+        keys->due_last->due_next = key;
+    } else {
+        keys->due_first = key;
+    }
+    keys->due_last = key;
+}
+
+static void
+due_cut(struct mcx_keys *keys, struct mcx_key *key)
+{
+    if (key->due_prev) {
+        key->due_prev->due_next = key->due_next;
+    } else {
+        keys->due_first = key->due_next;
+    }
+    if (key->due_next) {
+        key->due_next->due_prev = key->due_prev;
+    } else {
+        keys->due_last = key->due_prev;
+    }
+    key->due_next = key->due_prev = NULL;
+}
+
+static void
+retire(struct mcx_key *key, int64_t unix_ms, int64_t mono_ms)
+{
+    key->state = MCX_KEY_RETIRED;
+    key->since_unix_ms = unix_ms;
+    key->wipe_mono_ms = mono_ms + MCX_KEY_GRACE_MS;
+    due_put(key->store, key);
+}
+
+/* Wipes 'key', unless it is, and puts it on the list 'gone'. */
+void
+mcx_life_wipe(struct mcx_gone *gone, struct mcx_key *key, int64_t unix_ms)
+{
+    if (key->state == MCX_KEY_WIPED) {
+        return;
+    }
+    if (key->state == MCX_KEY_RETIRED) {
+        due_cut(key->store, key);
+    }
+    mcx_ssv_wipe(key->octets);
+    key->state = MCX_KEY_WIPED;
+    key->since_unix_ms = unix_ms;
+    key->wipe_mono_ms = 0;
+    mcx_store_cut(key->store, key);
+    if (!gone->first) {
+        gone->last = &gone->first;
+    }
+    *gone->last = key;
+    gone->last = &key->gone_next;
+    key->gone_next = NULL;
+}
+
+/* Of the kinds that exist once per owner. */
+static bool
+is_single(unsigned kind)
+{
+    return kind == MCX_KIND_CSK || kind == MCX_KIND_MUSIK;
+}
+
+/* The active key that 'key' replaces, or NULL. */
+static struct mcx_key *
+replaced_by(const struct mcx_key *key)
+{
+    enum mcx_index index = *key->mc_id ? MCX_BY_MC : MCX_BY_IMPU;
+    struct mcx_key *k;
+
+    k = mcx_store_chain(key->store, index, key->node[index].hash);
+    for (; k; k = k->node[index].next) {
+        if (k->kind == key->kind && k->state == MCX_KEY_ACTIVE
+            && strcmp(k->impu, key->impu) == 0
+            && strcmp(k->mc_id, key->mc_id) == 0) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
+/* ---- without it -------------------------------------------------------- */
+
+/* Gives the memory of wiped keys back, tells of each, and lets go of the
+ * store's reference. */
+void
+mcx_life_finish(struct mcx_keys *keys, struct mcx_gone *gone)
+{
+    struct mcx_key_info info;
+    struct mcx_key *k = gone->first, *next;
+
+    for (; k; k = next) {
+        next = k->gone_next;
+        /* Nobody reads the octets of a wiped key, so no lock is needed. */
+        mcx_guard_free(k->octets);
+        k->octets = NULL;
+        mcx_store_info(&info, k);
+        mcx_store_tell(keys, &info);
+        mcx_key_unref(k);
+    }
+}
+
+mcx_err
+mcx_key_commit(struct mcx_key *key)
+{
+    struct mcx_keys *keys = key->store;
+    struct mcx_key_info now_active, before;
+    int64_t unix_ms = mcx_store_unix_ms(keys);
+    int64_t mono_ms = mcx_store_mono_ms(keys);
+    struct mcx_key *old = NULL;
+    mcx_err err = MCX_E_STATE;
+
+    (void)pthread_mutex_lock(&keys->lock);
+    if (key->state == MCX_KEY_STAGED) {
+        old = is_single(key->kind) ? replaced_by(key) : NULL;
+        if (old) {
+            retire(old, unix_ms, mono_ms);
+            mcx_store_info(&before, old);
+        }
+        key->state = MCX_KEY_ACTIVE;
+        key->since_unix_ms = unix_ms;
+        mcx_store_info(&now_active, key);
+        err = MCX_OK;
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+    if (err == MCX_OK) {
+        if (old) {
+            mcx_store_tell(keys, &before);
+        }
+        mcx_store_tell(keys, &now_active);
+    }
+    return err;
+}
+
+void
+mcx_key_retire(struct mcx_key *key)
+{
+    struct mcx_keys *keys = key->store;
+    int64_t unix_ms = mcx_store_unix_ms(keys);
+    int64_t mono_ms = mcx_store_mono_ms(keys);
+    struct mcx_key_info info;
+    bool done;
+
+    (void)pthread_mutex_lock(&keys->lock);
+    done = key->state == MCX_KEY_STAGED || key->state == MCX_KEY_ACTIVE;
+    if (done) {
+        retire(key, unix_ms, mono_ms);
+        mcx_store_info(&info, key);
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+    if (done) {
+        mcx_store_tell(keys, &info);
+    }
+}
+
+void
+mcx_key_drop(struct mcx_key *key)
+{
+    struct mcx_keys *keys = key->store;
+    int64_t unix_ms = mcx_store_unix_ms(keys);
+    struct mcx_gone gone = mcx_gone_none();
+
+    (void)pthread_mutex_lock(&keys->lock);
+    mcx_life_wipe(&gone, key, unix_ms);
+    (void)pthread_mutex_unlock(&keys->lock);
+    mcx_life_finish(keys, &gone);
+}
+
+void
+mcx_keys_forget(struct mcx_keys *keys, const char *impu)
+{
+    int64_t unix_ms = mcx_store_unix_ms(keys);
+    struct mcx_gone gone = mcx_gone_none();
+    unsigned kind;
+
+    if (!impu || !*impu) {
+        return; /* keys of nobody belong to the client itself */
+    }
+    (void)pthread_mutex_lock(&keys->lock);
+    for (kind = 0; kind < MCX_KIND_COUNT; kind++) {
+        uint64_t hash = mcx_store_hash(keys, MCX_BY_IMPU, kind, impu, 0);
+        struct mcx_key *k = mcx_store_chain(keys, MCX_BY_IMPU, hash), *next;
+
+        for (; k; k = next) {
+            next = k->node[MCX_BY_IMPU].next;
+            if (k->kind == kind && strcmp(k->impu, impu) == 0) {
+                mcx_life_wipe(&gone, k, unix_ms);
+            }
+        }
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+    mcx_life_finish(keys, &gone);
+}
+
+int64_t
+mcx_keys_sweep(struct mcx_keys *keys)
+{
+    int64_t unix_ms = mcx_store_unix_ms(keys);
+    int64_t mono_ms = mcx_store_mono_ms(keys);
+    struct mcx_gone gone = mcx_gone_none();
+    int64_t left;
+
+    (void)pthread_mutex_lock(&keys->lock);
+    while (keys->due_first && mcx_life_due(keys->due_first, mono_ms)) {
+        mcx_life_wipe(&gone, keys->due_first, unix_ms);
+    }
+    left = keys->due_first ? keys->due_first->wipe_mono_ms - mono_ms : -1;
+    (void)pthread_mutex_unlock(&keys->lock);
+    mcx_life_finish(keys, &gone);
+    return left;
+}
+
+void
+mcx_keys_free(struct mcx_keys *keys)
+{
+    struct mcx_gone gone = mcx_gone_none();
+    int64_t unix_ms;
+    size_t i;
+
+    if (!keys) {
+        return;
+    }
+    unix_ms = mcx_store_unix_ms(keys);
+    (void)pthread_mutex_lock(&keys->lock);
+    keys->closed = true;
+    for (i = 0; i < keys->n_buckets; i++) {
+        struct mcx_key *k;
+
+        while ((k = keys->bucket[MCX_BY_ID][i]) != NULL) {
+            mcx_life_wipe(&gone, k, unix_ms);
+        }
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+    mcx_life_finish(keys, &gone);
+    mcx_keys_listen(keys, NULL, NULL);
+    mcx_store_unref(keys);
+}

@@ -1,0 +1,540 @@
+/* store.c -- the key store: staging, tables and look-ups.  See mcx_keys.h.
+ * Modules and the host call it; what a key goes through afterwards is in
+ * life.c, what comes out of it in tek.c and policy.c.
+ *
+ * Three hash tables over the same keys, so that none of the look-ups depends
+ * on how many there are.  A wiped key is in none of them.  Within a chain the
+ * newest key stands first. */
+#include <config.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sofia-mcx/mcx_keys.h>
+#include "store.h"
+
+enum { FIRST_BUCKETS = 64 };
+
+static void
+store_free(struct mcx_keys *keys)
+{
+    size_t i;
+
+    for (i = 0; i < MCX_INDEXES; i++) {
+        free(keys->bucket[i]);
+    }
+    free(keys);
+}
+
+mcx_err
+mcx_keys_new(struct mcx_keys **out, const struct mcx_env *env,
+             size_t max_keys)
+{
+    struct mcx_keys *keys;
+    mcx_err err;
+    size_t i;
+
+    *out = NULL;
+    if (!env || max_keys == 0) {
+        return MCX_E_ARG;
+    }
+    keys = calloc(1, sizeof *keys);
+    if (!keys) {
+        return MCX_E_NOMEM;
+    }
+    keys->env = env;
+    keys->max = max_keys;
+    keys->n_buckets = FIRST_BUCKETS;
+    atomic_init(&keys->refs, 1);
+    err = env->random(env->ctx, &keys->seed, sizeof keys->seed);
+    for (i = 0; i < MCX_INDEXES && err == MCX_OK; i++) {
+        keys->bucket[i] = calloc(FIRST_BUCKETS, sizeof(struct mcx_key *));
+        err = keys->bucket[i] ? MCX_OK : MCX_E_NOMEM;
+    }
+    if (err == MCX_OK && pthread_mutex_init(&keys->lock, NULL) != 0) {
+        err = MCX_E_NOMEM;
+    }
+    if (err != MCX_OK) {
+        store_free(keys);
+        return err;
+    }
+    *out = keys;
+    return MCX_OK;
+}
+
+void
+mcx_store_unref(struct mcx_keys *keys)
+{
+    if (atomic_fetch_sub(&keys->refs, 1) == 1) {
+        (void)pthread_mutex_destroy(&keys->lock);
+        store_free(keys);
+    }
+}
+
+void
+mcx_keys_listen(struct mcx_keys *keys,
+                void (*fn)(void *arg, const struct mcx_key_info *info),
+                void *arg)
+{
+    (void)pthread_mutex_lock(&keys->lock);
+    keys->listen = fn;
+    keys->listen_arg = arg;
+    (void)pthread_mutex_unlock(&keys->lock);
+}
+
+/* ---- references -------------------------------------------------------- */
+
+struct mcx_key *
+mcx_key_ref(struct mcx_key *key)
+{
+    if (key) {
+        (void)atomic_fetch_add(&key->refs, 1);
+    }
+    return key;
+}
+
+void
+mcx_key_unref(struct mcx_key *key)
+{
+    if (key && atomic_fetch_sub(&key->refs, 1) == 1) {
+        struct mcx_keys *keys = key->store;
+
+        mcx_guard_free(key->octets);
+        free(key);
+        mcx_store_unref(keys);
+    }
+}
+
+/* ---- tables ------------------------------------------------------------ */
+
+uint64_t
+mcx_store_hash(const struct mcx_keys *keys, enum mcx_index index,
+               unsigned kind, const char *text, uint32_t id)
+{
+    /* Kind and ID go in beside the text's hash; both are small numbers. */
+    uint64_t mix[2] = { (uint64_t)kind << 32 | id, 0 };
+
+    if (index != MCX_BY_ID) {
+        mix[1] = mcx_hash(&keys->seed, text, strlen(text));
+    }
+    return mcx_hash(&keys->seed, mix, sizeof mix);
+}
+
+struct mcx_key *
+mcx_store_chain(const struct mcx_keys *keys, enum mcx_index index,
+                uint64_t hash)
+{
+    return keys->bucket[index][hash & (keys->n_buckets - 1)];
+}
+
+static void
+node_put(struct mcx_key **head, struct mcx_key *key, enum mcx_index index)
+{
+    struct mcx_node *node = &key->node[index];
+
+    node->next = *head;
+    node->link = head;
+    if (*head) {
+        (*head)->node[index].link = &node->next;
+    }
+    *head = key;
+}
+
+static void
+node_cut(struct mcx_key *key, enum mcx_index index)
+{
+    struct mcx_node *node = &key->node[index];
+
+    if (node->link) {
+        *node->link = node->next;
+        if (node->next) {
+            node->next->node[index].link = node->link;
+        }
+        node->link = NULL;
+        node->next = NULL;
+    }
+}
+
+/* Takes 'key' out of every table; the store's reference is the caller's. */
+void
+mcx_store_cut(struct mcx_keys *keys, struct mcx_key *key)
+{
+    int i;
+
+    for (i = 0; i < MCX_INDEXES; i++) {
+        node_cut(key, (enum mcx_index)i);
+    }
+    keys->count--;
+}
+
+/* Moves one table to 'to'.  Each old chain is turned round first, so that the
+ * newest key is put last and stands first again. */
+static void
+table_move(struct mcx_keys *keys, enum mcx_index index, struct mcx_key **to,
+           size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < keys->n_buckets; i++) {
+        struct mcx_key *k = keys->bucket[index][i], *turned = NULL, *next;
+
+        for (; k; k = next) {
+            next = k->node[index].next;
+            k->node[index].next = turned;
+            turned = k;
+        }
+        for (k = turned; k; k = next) {
+            next = k->node[index].next;
+            node_put(&to[k->node[index].hash & (n - 1)], k, index);
+        }
+    }
+    free(keys->bucket[index]);
+    keys->bucket[index] = to;
+}
+
+/* Doubles the tables when they are full.  Without memory they stay as they
+ * are: slower and right. */
+static void
+tables_grow(struct mcx_keys *keys)
+{
+    struct mcx_key **to[MCX_INDEXES] = { NULL };
+    size_t n = keys->n_buckets * 2;
+    bool ok = true;
+    int i;
+
+    if (keys->count < keys->n_buckets) {
+        return;
+    }
+    for (i = 0; i < MCX_INDEXES; i++) {
+        to[i] = calloc(n, sizeof(struct mcx_key *));
+        ok = ok && to[i];
+    }
+    for (i = 0; i < MCX_INDEXES; i++) {
+        if (ok) {
+            table_move(keys, (enum mcx_index)i, to[i], n);
+        } else {
+            free(to[i]);
+        }
+    }
+    keys->n_buckets = ok ? n : keys->n_buckets;
+}
+
+/* ---- staging ----------------------------------------------------------- */
+
+static bool
+text_ends(const char *s, size_t room)
+{
+    return strnlen(s, room) < room;
+}
+
+static bool
+message_ok(const struct mcx_key_msg *km, const struct mcx_key_owner *owner)
+{
+    return km->kind < MCX_KIND_COUNT && km->rand_n <= MCX_RAND_MAX
+           && text_ends(km->initiator, sizeof km->initiator)
+           && text_ends(km->responder, sizeof km->responder)
+           && (!owner
+               || (text_ends(owner->impu, sizeof owner->impu)
+                   && text_ends(owner->mc_id, sizeof owner->mc_id)
+                   && text_ends(owner->client_id, sizeof owner->client_id)));
+}
+
+static const char *
+tail_put(char **at, const char *s)
+{
+    size_t n = strlen(s) + 1;
+    char *p = *at;
+
+    memcpy(p, s, n);
+    *at += n;
+    return p;
+}
+
+static struct mcx_key *
+key_new(struct mcx_keys *keys, const struct mcx_key_msg *km,
+        const struct mcx_key_owner *owner)
+{
+    const char *impu = owner ? owner->impu : "";
+    const char *mc_id = owner ? owner->mc_id : "";
+    const char *client = owner ? owner->client_id : "";
+    struct mcx_key *k;
+    char *at;
+
+    k = calloc(1, sizeof *k + km->rand_n + strlen(km->initiator)
+                      + strlen(km->responder) + strlen(impu) + strlen(mc_id)
+                      + strlen(client) + 5);
+    if (!k) {
+        return NULL;
+    }
+    k->octets = mcx_guard_new(sizeof *k->octets);
+    if (!k->octets) {
+        free(k);
+        return NULL;
+    }
+    *k->octets = km->key;
+    at = k->tail;
+    memcpy(at, km->rand, km->rand_n);
+    k->rand = (const uint8_t *)at;
+    k->rand_n = (uint8_t)km->rand_n;
+    at += km->rand_n;
+    k->initiator = tail_put(&at, km->initiator);
+    k->responder = tail_put(&at, km->responder);
+    k->impu = tail_put(&at, impu);
+    k->mc_id = tail_put(&at, mc_id);
+    k->client_id = tail_put(&at, client);
+    atomic_init(&k->refs, 2); /* the store's and the caller's */
+    k->store = keys;
+    k->kind = km->kind;
+    k->key_id = km->key_id;
+    k->csb_id = km->csb_id;
+    k->ours = km->ours;
+    k->prf = km->prf;
+    k->t_unix_ms = km->t_unix_ms;
+    k->sp = km->sp;
+    k->state = MCX_KEY_STAGED;
+    k->node[MCX_BY_ID].hash = mcx_store_hash(keys, MCX_BY_ID, k->kind, "",
+                                             k->key_id);
+    k->node[MCX_BY_IMPU].hash = mcx_store_hash(keys, MCX_BY_IMPU, k->kind,
+                                               k->impu, 0);
+    k->node[MCX_BY_MC].hash = mcx_store_hash(keys, MCX_BY_MC, k->kind,
+                                             k->mc_id, 0);
+    return k;
+}
+
+/* Does the ID of 'k' name other octets for the same owner?  The search is in
+ * the owner's chain where there is an owner: a peer may give its key the ID of
+ * a thousand others', but it has only its own owner. */
+static bool
+id_taken(const struct mcx_keys *keys, const struct mcx_key *k, int64_t mono)
+{
+    enum mcx_index index = *k->mc_id ? MCX_BY_MC
+                           : *k->impu ? MCX_BY_IMPU : MCX_BY_ID;
+    const struct mcx_key *o;
+
+    for (o = mcx_store_chain(keys, index, k->node[index].hash); o;
+         o = o->node[index].next) {
+        if (o->kind == k->kind && o->key_id == k->key_id
+            && strcmp(o->impu, k->impu) == 0
+            && strcmp(o->mc_id, k->mc_id) == 0 && !mcx_life_due(o, mono)
+            && !mcx_secret_eq(o->octets, k->octets, sizeof *k->octets)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Enters 'k'; the lock is held. */
+static mcx_err
+store_put(struct mcx_keys *keys, struct mcx_key *k, int64_t mono,
+          struct mcx_why *why)
+{
+    int i;
+
+    if (keys->closed) {
+        return MCX_E_STATE;
+    }
+    if (id_taken(keys, k, mono)) {
+        return MCX_REFUSE(why, MCX_R_ROLLBACK, "HDR", 0, "TS 33.180 5.2.2");
+    }
+    if (keys->count >= keys->max) {
+        return MCX_E_BUSY;
+    }
+    tables_grow(keys);
+    for (i = 0; i < MCX_INDEXES; i++) {
+        node_put(&keys->bucket[i][k->node[i].hash & (keys->n_buckets - 1)],
+                 k, (enum mcx_index)i);
+    }
+    keys->count++;
+    return MCX_OK;
+}
+
+mcx_err
+mcx_keys_stage(struct mcx_keys *keys, struct mcx_key_msg *km,
+               const struct mcx_key_owner *owner, struct mcx_key **out,
+               struct mcx_why *why)
+{
+    struct mcx_key_info info;
+    struct mcx_key *k;
+    int64_t now, mono;
+    mcx_err err;
+
+    *out = NULL;
+    if (!keys || !km || !message_ok(km, owner)) {
+        return MCX_E_ARG;
+    }
+    now = mcx_store_unix_ms(keys);
+    mono = mcx_store_mono_ms(keys);
+    if (km->params.present && !(km->params.status & 1u)) {
+        return MCX_REFUSE(why, MCX_R_REVOKED, "EXT", 0, "TS 33.180 E.6.9");
+    }
+    if (km->params.present && km->params.expiry_unix != 0
+        && km->params.expiry_unix <= now / 1000) {
+        return MCX_REFUSE(why, MCX_R_KEY_EXPIRED, "EXT", 0,
+                          "TS 33.180 E.6.5");
+    }
+    k = key_new(keys, km, owner);
+    if (!k) {
+        return MCX_E_NOMEM;
+    }
+    k->since_unix_ms = now;
+    if (mcx_keys_count(keys) >= keys->max) {
+        (void)mcx_keys_sweep(keys);
+    }
+    (void)pthread_mutex_lock(&keys->lock);
+    (void)atomic_fetch_add(&keys->refs, 1); /* the key's */
+    err = store_put(keys, k, mono, why);
+    if (err == MCX_OK) {
+        mcx_store_info(&info, k);
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+    if (err != MCX_OK) {
+        mcx_key_unref(k);
+        mcx_key_unref(k); /* the one that the store did not take */
+        return err;
+    }
+    mcx_ssv_wipe(&km->key);
+    mcx_store_tell(keys, &info);
+    *out = k;
+    return MCX_OK;
+}
+
+/* ---- look-ups ---------------------------------------------------------- */
+
+struct mcx_key *
+mcx_keys_by_id(struct mcx_keys *keys, unsigned kind, uint32_t key_id)
+{
+    struct mcx_key *k, *best = NULL;
+    uint64_t hash = mcx_store_hash(keys, MCX_BY_ID, kind, "", key_id);
+    int64_t mono = mcx_store_mono_ms(keys);
+
+    (void)pthread_mutex_lock(&keys->lock);
+    for (k = mcx_store_chain(keys, MCX_BY_ID, hash); k;
+         k = k->node[MCX_BY_ID].next) {
+        if (k->kind != kind || k->key_id != key_id || mcx_life_due(k, mono)) {
+            continue;
+        }
+        if (k->state == MCX_KEY_ACTIVE) {
+            best = k;
+            break;
+        }
+        /* A staged key before a retired one, the newer of two alike. */
+        best = !best || k->state < best->state ? k : best;
+    }
+    (void)mcx_key_ref(best);
+    (void)pthread_mutex_unlock(&keys->lock);
+    return best;
+}
+
+struct mcx_key *
+mcx_keys_current(struct mcx_keys *keys, unsigned kind, const char *impu,
+                 const char *mc_id)
+{
+    bool by_mc = mc_id && *mc_id, by_impu = impu && *impu;
+    enum mcx_index index = by_mc ? MCX_BY_MC : MCX_BY_IMPU;
+    uint64_t hash = mcx_store_hash(keys, index, kind,
+                                   by_mc ? mc_id : by_impu ? impu : "", 0);
+    struct mcx_key *k;
+
+    (void)pthread_mutex_lock(&keys->lock);
+    for (k = mcx_store_chain(keys, index, hash); k; k = k->node[index].next) {
+        if (k->kind != kind || k->state != MCX_KEY_ACTIVE) {
+            continue;
+        }
+        if (by_mc || by_impu
+                ? (!by_mc || strcmp(k->mc_id, mc_id) == 0)
+                      && (!by_impu || strcmp(k->impu, impu) == 0)
+                : !*k->mc_id && !*k->impu) {
+            break;
+        }
+    }
+    (void)mcx_key_ref(k);
+    (void)pthread_mutex_unlock(&keys->lock);
+    return k;
+}
+
+void
+mcx_keys_each(struct mcx_keys *keys,
+              void (*each)(void *arg, const struct mcx_key_info *info),
+              void *arg)
+{
+    struct mcx_key_info info;
+    const struct mcx_key *k;
+    size_t i;
+
+    (void)pthread_mutex_lock(&keys->lock);
+    for (i = 0; i < keys->n_buckets; i++) {
+        for (k = keys->bucket[MCX_BY_ID][i]; k; k = k->node[MCX_BY_ID].next) {
+            mcx_store_info(&info, k);
+            each(arg, &info);
+        }
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+}
+
+size_t
+mcx_keys_count(struct mcx_keys *keys)
+{
+    size_t n;
+
+    (void)pthread_mutex_lock(&keys->lock);
+    n = keys->count;
+    (void)pthread_mutex_unlock(&keys->lock);
+    return n;
+}
+
+/* ---- what may be known ------------------------------------------------- */
+
+/* The texts were measured against the same arrays when they came in. */
+static void
+text_copy(char *out, const char *s)
+{
+    memcpy(out, s, strlen(s) + 1);
+}
+
+void
+mcx_store_info(struct mcx_key_info *out, const struct mcx_key *key)
+{
+    memset(out, 0, sizeof *out);
+    out->kind = key->kind;
+    out->key_id = key->key_id;
+    out->csb_id = key->csb_id;
+    out->state = key->state;
+    out->ours = key->ours;
+    text_copy(out->initiator, key->initiator);
+    text_copy(out->responder, key->responder);
+    text_copy(out->owner.impu, key->impu);
+    text_copy(out->owner.mc_id, key->mc_id);
+    text_copy(out->owner.client_id, key->client_id);
+    out->t_unix_ms = key->t_unix_ms;
+    out->since_unix_ms = key->since_unix_ms;
+    out->wipe_mono_ms = key->wipe_mono_ms;
+    out->sp = key->sp;
+}
+
+void
+mcx_key_info(struct mcx_key_info *out, struct mcx_key *key)
+{
+    (void)pthread_mutex_lock(&key->store->lock);
+    mcx_store_info(out, key);
+    (void)pthread_mutex_unlock(&key->store->lock);
+}
+
+void
+mcx_store_tell(struct mcx_keys *keys, const struct mcx_key_info *info)
+{
+    void (*listen)(void *arg, const struct mcx_key_info *info);
+    const char *who = info->owner.impu;
+    const char *kind = mcx_kind_word(info->kind);
+    void *arg;
+
+    (void)pthread_mutex_lock(&keys->lock);
+    listen = keys->listen;
+    arg = keys->listen_arg;
+    (void)pthread_mutex_unlock(&keys->lock);
+    who = *who ? who : info->owner.mc_id;
+    mcx_log(keys->env, MCX_AREA_KEYS, 5, "%s, %s %08lx, from %s%s%s",
+            mcx_key_state_word(info->state), kind ? kind : "?",
+            (unsigned long)info->key_id, info->initiator,
+            *who ? ", of " : "", who);
+    if (listen) {
+        listen(arg, info);
+    }
+}

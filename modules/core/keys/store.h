@@ -1,0 +1,110 @@
+/* store.h -- the inside of the key store, shared by store.c (tables and
+ * look-ups), life.c (states) and tek.c, policy.c (derivations).  Nobody else
+ * includes it.
+ *
+ * Everything in struct mcx_key but 'refs' is guarded by the store's lock;
+ * what the first half holds never changes after mcx_keys_stage().  The store
+ * has one reference to every key that is in its tables, and every key has one
+ * to the store, so a reference outlives mcx_keys_free(). */
+#ifndef MCX_CORE_KEYS_STORE_H
+#define MCX_CORE_KEYS_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sofia-mcx/mcx_keys.h>
+#include "hash.h"
+
+/* The ways a key is found. */
+enum mcx_index {
+    MCX_BY_ID,   /* (kind, key ID)          */
+    MCX_BY_IMPU, /* (kind, owner's IMPU)    */
+    MCX_BY_MC,   /* (kind, owner's MC ID)   */
+    MCX_INDEXES
+};
+
+struct mcx_node {
+    struct mcx_key *next;
+    struct mcx_key **link; /* what points to us; NULL: in no table */
+    uint64_t hash;
+};
+
+struct mcx_key {
+    atomic_uint refs;
+    struct mcx_keys *store;
+    unsigned kind;
+    uint32_t key_id, csb_id;
+    bool ours;
+    uint8_t prf;
+    const char *initiator, *responder, *impu, *mc_id, *client_id;
+    int64_t t_unix_ms;
+    struct mcx_sp_profile sp;
+    uint8_t rand_n;
+    const uint8_t *rand;
+
+    struct mcx_ssv *octets; /* guarded memory; SECRET; NULL once wiped */
+    enum mcx_key_state state;
+    int64_t since_unix_ms, wipe_mono_ms;
+    struct mcx_node node[MCX_INDEXES];
+    struct mcx_key *due_next, *due_prev; /* retired: order of retirement */
+    struct mcx_key *gone_next;           /* being wiped: see life.c      */
+    char tail[]; /* RAND and the texts */
+};
+
+struct mcx_keys {
+    pthread_mutex_t lock;
+    atomic_uint refs;
+    const struct mcx_env *env;
+    struct mcx_hash_seed seed;
+    size_t max, count;
+    size_t n_buckets; /* a power of two */
+    struct mcx_key **bucket[MCX_INDEXES];
+    struct mcx_key *due_first, *due_last;
+    void (*listen)(void *arg, const struct mcx_key_info *info);
+    void *listen_arg;
+    bool closed;
+};
+
+/* Keys on their way out: collected under the lock, finished without it. */
+struct mcx_gone {
+    struct mcx_key *first, **last;
+};
+
+/* store.c.  All but the last two want the lock held. */
+uint64_t mcx_store_hash(const struct mcx_keys *keys, enum mcx_index index,
+                        unsigned kind, const char *text, uint32_t id);
+struct mcx_key *mcx_store_chain(const struct mcx_keys *keys,
+                                enum mcx_index index, uint64_t hash);
+void mcx_store_cut(struct mcx_keys *keys, struct mcx_key *key);
+void mcx_store_info(struct mcx_key_info *out, const struct mcx_key *key);
+/* Calls the listener and writes the log line; without the lock. */
+void mcx_store_tell(struct mcx_keys *keys, const struct mcx_key_info *info);
+void mcx_store_unref(struct mcx_keys *keys);
+
+/* life.c; the lock held. */
+bool mcx_life_due(const struct mcx_key *key, int64_t mono_ms);
+void mcx_life_wipe(struct mcx_gone *gone, struct mcx_key *key,
+                   int64_t unix_ms);
+/* The rest of it, without the lock. */
+void mcx_life_finish(struct mcx_keys *keys, struct mcx_gone *gone);
+
+static inline int64_t
+mcx_store_mono_ms(const struct mcx_keys *keys)
+{
+    return keys->env->mono_ms(keys->env->ctx);
+}
+
+static inline int64_t
+mcx_store_unix_ms(const struct mcx_keys *keys)
+{
+    return keys->env->unix_ms(keys->env->ctx);
+}
+
+static inline struct mcx_gone
+mcx_gone_none(void)
+{
+    struct mcx_gone gone = { NULL, NULL };
+
+    return gone;
+}
+
+#endif /* MCX_CORE_KEYS_STORE_H */

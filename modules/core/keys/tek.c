@@ -1,0 +1,62 @@
+/* tek.c -- station 5: traffic key and salt of one crypto session.  See
+ * mcx_keys.h.  policy.c and modules call it; the PRF is core/mikey's.
+ * The key's octets are copied under the lock and wiped on the way out, so a
+ * key that is dropped meanwhile is gone from the store at once. */
+#include <config.h>
+#include <sofia-mcx/mcx_keys.h>
+#include "store.h"
+
+/* Copies the octets out, unless the key is wiped or due to be.  A due one is
+ * wiped here rather than left for the sweep. */
+static mcx_err
+take(struct mcx_ssv *ssv, struct mcx_key *key)
+{
+    struct mcx_keys *keys = key->store;
+    int64_t unix_ms = mcx_store_unix_ms(keys);
+    int64_t mono_ms = mcx_store_mono_ms(keys);
+    struct mcx_gone gone = mcx_gone_none();
+    mcx_err err = MCX_E_STATE;
+
+    (void)pthread_mutex_lock(&keys->lock);
+    if (mcx_life_due(key, mono_ms)) {
+        mcx_life_wipe(&gone, key, unix_ms);
+    } else {
+        *ssv = *key->octets;
+        err = MCX_OK;
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+    mcx_life_finish(keys, &gone);
+    return err;
+}
+
+/* SPEC TS 33.180 E.1.2: CSB ID is the key ID; for a GMK it is the sender's
+ * GUK-ID, so each sender has its own traffic key. */
+mcx_err
+mcx_key_tek(struct mcx_tek *out, struct mcx_key *key, uint8_t cs_id)
+{
+    MCX_SECRET(mcx_ssv, ssv);
+    uint32_t csb_id = key->kind == MCX_KIND_GMK ? key->csb_id : key->key_id;
+    struct mcx_bytes rand = mcx_bytes(key->rand, key->rand_n);
+    mcx_err err;
+
+    mcx_tek_wipe(out);
+    if (key->sp.key_size == 0 || key->sp.key_size > MCX_TEK_MAX
+        || key->sp.salt_size > MCX_SALT_MAX) {
+        return MCX_E_UNSUPPORTED;
+    }
+    MCX_TRY(take(&ssv, key));
+    out->key_size = key->sp.key_size;
+    out->salt_size = key->sp.salt_size;
+    err = mcx_mikey_derive(out->key, out->key_size, key->prf,
+                           mcx_bytes(ssv.b, sizeof ssv.b), MCX_LABEL_TEK,
+                           cs_id, csb_id, rand);
+    if (err == MCX_OK && out->salt_size) {
+        err = mcx_mikey_derive(out->salt, out->salt_size, key->prf,
+                               mcx_bytes(ssv.b, sizeof ssv.b), MCX_LABEL_SALT,
+                               cs_id, csb_id, rand);
+    }
+    if (err != MCX_OK) {
+        mcx_tek_wipe(out);
+    }
+    return err;
+}
