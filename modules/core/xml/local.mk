@@ -1,1 +1,18 @@
-# modules/core/xml
+# modules/core/xml: KMS messages, mcptt-info, poc-settings.  The only folder
+# that sees libxml2.  Floor 3: stands on ident and the ring.
+libmcx_core_all_la_SOURCES += \
+	modules/core/xml/kms_read.c \
+	modules/core/xml/kms_write.c \
+	modules/core/xml/mcinfo.c \
+	modules/core/xml/out.c \
+	modules/core/xml/out.h \
+	modules/core/xml/tree.c \
+	modules/core/xml/tree.h
+
+if HAVE_CMOCKA
+check_PROGRAMS += test_mcinfo
+TESTS += test_mcinfo
+test_mcinfo_SOURCES = modules/core/xml/test_mcinfo.c
+test_mcinfo_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_mcinfo_LDADD = $(CORE_TEST_LIBS)
+endif

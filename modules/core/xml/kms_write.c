@@ -1,0 +1,146 @@
+/* kms_write.c -- the KMS's side of annex D: KmsInit and KmsKeyProv responses.
+ *
+ * Called by mcx-kms.  Element order is the xsd:sequence of the schema; keys
+ * are written in clear with xsi:type="KeyContentType". */
+#include <config.h>
+#include <stdio.h>
+#include "out.h"
+
+static void
+date(struct mcx_out *o, unsigned indent, const char *name, int64_t unix_s)
+{
+    char text[MCX_RFC3339_SIZE];
+
+    mcx_time_text(text, unix_s * 1000);
+    mcx_out_leaf(o, indent, name, text);
+}
+
+static void
+head(struct mcx_out *o, const struct mcx_kms_doc *doc)
+{
+    mcx_out_raw(o, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                   "<KmsResponse xmlns=\"urn:3gpp:ns:mcsecKMSInterface:1.0\""
+                   "\n    xmlns:xsi=\"http://www.w3.org/2001/"
+                   "XMLSchema-instance\" Id=\"response\" "
+                   "Version=\"1.0.0\">\n");
+    mcx_out_leaf(o, 2, "UserUri", doc->user_uri);
+    mcx_out_leaf(o, 2, "KmsUri", doc->kms_uri);
+    date(o, 2, "Time", doc->time_unix_ms / 1000);
+    mcx_out_leaf(o, 2, "ClientReqUrl", doc->client_req_url);
+    mcx_out_raw(o, "  <KmsMessage>\n");
+}
+
+static void
+foot(struct mcx_out *o)
+{
+    mcx_out_raw(o, "  </KmsMessage>\n</KmsResponse>\n");
+}
+
+static void
+key(struct mcx_out *o, const char *name, const uint8_t *p, size_t n)
+{
+    mcx_out_raw(o, "        <");
+    mcx_out_raw(o, name);
+    mcx_out_raw(o, " xsi:type=\"KeyContentType\">");
+    mcx_out_hex(o, p, n);
+    mcx_out_raw(o, "</");
+    mcx_out_raw(o, name);
+    mcx_out_raw(o, ">\n");
+}
+
+static bool
+whole(const struct mcx_kms_doc *doc)
+{
+    return doc && doc->user_uri && *doc->user_uri && doc->kms_uri
+           && *doc->kms_uri && doc->client_req_url && *doc->client_req_url;
+}
+
+mcx_err
+mcx_kms_write_init(char **out, size_t *n, const struct mcx_kms_doc *doc,
+                   const struct mcx_kms_info *info,
+                   const uint8_t z[MCX_SAKKE_PT_SIZE],
+                   const uint8_t kpak[MCX_ECCSI_PT_SIZE])
+{
+    struct mcx_out o = { 0 };
+    size_t i;
+
+    *out = NULL;
+    *n = 0;
+    if (!whole(doc) || !info->uri[0] || info->period.length_s == 0
+        || info->n_domains > MCX_GROUPS_MAX) {
+        return MCX_E_ARG;
+    }
+    head(&o, doc);
+    mcx_out_raw(&o, "    <KmsInit Version=\"1.0.0\">\n"
+                    "      <KmsCertificate Version=\"1.1.0\" Role=\"");
+    mcx_out_raw(&o, info->root ? "Root\">\n" : "External\">\n");
+    mcx_out_leaf(&o, 8, "KmsUri", info->uri);
+    if (info->valid_from_unix) {
+        date(&o, 8, "ValidFrom", info->valid_from_unix);
+    }
+    if (info->valid_to_unix) {
+        date(&o, 8, "ValidTo", info->valid_to_unix);
+    }
+    if (info->revoked) {
+        mcx_out_leaf(&o, 8, "Revoked", "true");
+    }
+    mcx_out_leaf(&o, 8, "UserIdFormat", "2");
+    mcx_out_number(&o, 8, "UserKeyPeriod", info->period.length_s);
+    mcx_out_number(&o, 8, "UserKeyOffset", info->period.offset_s);
+    mcx_out_raw(&o, "        <PubEncKey>");
+    mcx_out_hex(&o, z, MCX_SAKKE_PT_SIZE);
+    mcx_out_raw(&o, "</PubEncKey>\n        <PubAuthKey>");
+    mcx_out_hex(&o, kpak, MCX_ECCSI_PT_SIZE);
+    mcx_out_raw(&o, "</PubAuthKey>\n");
+    mcx_out_leaf(&o, 8, "ParameterSet", "1");
+    if (info->n_domains) {
+        mcx_out_raw(&o, "        <KmsDomainList>\n");
+        for (i = 0; i < info->n_domains; i++) {
+            mcx_out_leaf(&o, 10, "KmsDomain", info->domain[i]);
+        }
+        mcx_out_raw(&o, "        </KmsDomainList>\n");
+    }
+    mcx_out_raw(&o, "      </KmsCertificate>\n    </KmsInit>\n");
+    foot(&o);
+    return mcx_out_take(&o, out, n);
+}
+
+mcx_err
+mcx_kms_write_keyprov(char **out, size_t *n, const struct mcx_kms_doc *doc,
+                      const struct mcx_kms_info *info,
+                      const struct mcx_kms_keyset *sets, size_t n_sets)
+{
+    struct mcx_out o = { 0 };
+    char uid[MCX_HEX_SIZE(MCX_UID_SIZE)];
+    size_t i;
+
+    *out = NULL;
+    *n = 0;
+    if (!whole(doc) || !info->uri[0] || (n_sets && !sets)) {
+        return MCX_E_ARG;
+    }
+    head(&o, doc);
+    mcx_out_raw(&o, "    <KmsKeyProv Version=\"1.0.0\">\n");
+    for (i = 0; i < n_sets; i++) {
+        const struct mcx_kms_keyset *s = &sets[i];
+
+        if (mcx_hex_encode(uid, sizeof uid,
+                           mcx_bytes(s->uid.b, sizeof s->uid.b)) != MCX_OK
+            || !s->user_uri[0]) {
+            mcx_kms_text_free(o.p, o.n);
+            return MCX_E_ARG;
+        }
+        mcx_out_raw(&o, "      <KmsKeySet Version=\"1.1.0\">\n");
+        mcx_out_leaf(&o, 8, "KmsUri", info->uri);
+        mcx_out_leaf(&o, 8, "UserUri", s->user_uri);
+        mcx_out_leaf(&o, 8, "UserID", uid);
+        mcx_out_number(&o, 8, "KeyPeriodNo", s->period_no);
+        key(&o, "UserDecryptKey", s->rsk.b, sizeof s->rsk.b);
+        key(&o, "UserSigningKeySSK", s->ssk.b, sizeof s->ssk.b);
+        key(&o, "UserPubTokenPVT", s->pvt, sizeof s->pvt);
+        mcx_out_raw(&o, "      </KmsKeySet>\n");
+    }
+    mcx_out_raw(&o, "    </KmsKeyProv>\n");
+    foot(&o);
+    return mcx_out_take(&o, out, n);
+}
