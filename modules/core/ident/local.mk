@@ -1,4 +1,49 @@
-# modules/core/ident
+# modules/core/ident: SAKKE, ECCSI, UID, key periods.  Floor 1; the arithmetic
+# is OpenSSL's BIGNUM and P-256.
+libmcx_core_all_la_SOURCES += \
+	modules/core/ident/consts.c \
+	modules/core/ident/consts.h \
+	modules/core/ident/curve.c \
+	modules/core/ident/curve.h \
+	modules/core/ident/eccsi.c \
+	modules/core/ident/fp.c \
+	modules/core/ident/fp.h \
+	modules/core/ident/hash.c \
+	modules/core/ident/hash.h \
+	modules/core/ident/kms_master.c \
+	modules/core/ident/kms_pub.c \
+	modules/core/ident/objects.h \
+	modules/core/ident/p256.c \
+	modules/core/ident/p256.h \
+	modules/core/ident/pairing.c \
+	modules/core/ident/pairing.h \
+	modules/core/ident/params.c \
+	modules/core/ident/params.h \
+	modules/core/ident/period.c \
+	modules/core/ident/sakke.c \
+	modules/core/ident/selftest.c \
+	modules/core/ident/uid.c \
+	modules/core/ident/user_key.c
+
+if HAVE_CMOCKA
+IDENT_TESTS = test_sakke test_eccsi test_uid
+check_PROGRAMS += $(IDENT_TESTS)
+TESTS += $(IDENT_TESTS)
+IDENT_TEST_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
+	-I$(top_srcdir)/test-scenarios/vectors
+test_sakke_SOURCES = modules/core/ident/test_sakke.c \
+	modules/core/ident/test_kit.h
+test_sakke_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_sakke_LDADD = $(CORE_TEST_LIBS)
+test_eccsi_SOURCES = modules/core/ident/test_eccsi.c \
+	modules/core/ident/test_kit.h
+test_eccsi_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_eccsi_LDADD = $(CORE_TEST_LIBS)
+test_uid_SOURCES = modules/core/ident/test_uid.c \
+	modules/core/ident/test_kit.h
+test_uid_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_uid_LDADD = $(CORE_TEST_LIBS)
+endif
 
 EXTRA_DIST += \
 	test-scenarios/vectors/vec.h \

@@ -1,0 +1,185 @@
+/* fp.c -- see fp.h. */
+#include <config.h>
+#include <openssl/err.h>
+#include <sofia-mcx/mcx_secret.h>
+#include "fp.h"
+
+/* What OpenSSL leaves in the thread's error queue is nobody's business but
+ * ours: the application may be looking at its own. */
+void
+mcx_fp_init(struct mcx_fp *f)
+{
+    (void)ERR_set_mark();
+    f->failed = false;
+    f->tmp = NULL;
+    f->pa = mcx_params();
+    f->ctx = f->pa ? BN_CTX_secure_new() : NULL;
+    if (!f->ctx) {
+        f->failed = true;
+        return;
+    }
+    BN_CTX_start(f->ctx);
+    f->tmp = mcx_fp_num(f);
+}
+
+void
+mcx_fp_fini(struct mcx_fp *f)
+{
+    if (f->ctx) {
+        BN_CTX_end(f->ctx);
+        BN_CTX_free(f->ctx); /* with BN_clear_free() of each number */
+    }
+    f->ctx = NULL;
+    (void)ERR_pop_to_mark();
+}
+
+mcx_err
+mcx_fp_status(const struct mcx_fp *f)
+{
+    return f->failed ? MCX_E_NOMEM : MCX_OK;
+}
+
+/* Copying p first gives the number as many words as p has, which
+ * BN_consttime_swap() relies on. */
+BIGNUM *
+mcx_fp_num(struct mcx_fp *f)
+{
+    BIGNUM *r = f->failed ? NULL : BN_CTX_get(f->ctx);
+
+    if (!r || !BN_copy(r, f->pa->p)) {
+        f->failed = true;
+        return r;
+    }
+    BN_zero(r);
+    BN_set_flags(r, BN_FLG_CONSTTIME);
+    return r;
+}
+
+struct mcx_fp2
+mcx_fp2_num(struct mcx_fp *f)
+{
+    struct mcx_fp2 r;
+
+    r.re = mcx_fp_num(f);
+    r.im = mcx_fp_num(f);
+    return r;
+}
+
+void
+mcx_fp_copy(struct mcx_fp *f, BIGNUM *r, const BIGNUM *a)
+{
+    if (!f->failed && !BN_copy(r, a)) {
+        f->failed = true;
+    }
+}
+
+void
+mcx_fp_add(struct mcx_fp *f, BIGNUM *r, const BIGNUM *a, const BIGNUM *b)
+{
+    if (!f->failed && !BN_mod_add_quick(r, a, b, f->pa->p)) {
+        f->failed = true;
+    }
+}
+
+/* a + (p - b): BN_mod_sub_quick() branches on the sign of a - b. */
+void
+mcx_fp_sub(struct mcx_fp *f, BIGNUM *r, const BIGNUM *a, const BIGNUM *b)
+{
+    if (!f->failed && (!BN_sub(f->tmp, f->pa->p, b)
+                       || !BN_mod_add_quick(r, a, f->tmp, f->pa->p))) {
+        f->failed = true;
+    }
+}
+
+void
+mcx_fp_mul(struct mcx_fp *f, BIGNUM *r, const BIGNUM *a, const BIGNUM *b)
+{
+    if (!f->failed
+        && !BN_mod_mul_montgomery(r, a, b, f->pa->mont_p, f->ctx)) {
+        f->failed = true;
+    }
+}
+
+void
+mcx_fp_sqr(struct mcx_fp *f, BIGNUM *r, const BIGNUM *a)
+{
+    mcx_fp_mul(f, r, a, a);
+}
+
+void
+mcx_fp_inv(struct mcx_fp *f, BIGNUM *r, const BIGNUM *a)
+{
+    if (!f->failed
+        && (!BN_from_montgomery(f->tmp, a, f->pa->mont_p, f->ctx)
+            || !mcx_invert(f->tmp, f->tmp, f->pa->p, f->pa->mont_p, f->ctx)
+            || !BN_to_montgomery(r, f->tmp, f->pa->mont_p, f->ctx))) {
+        f->failed = true;
+    }
+}
+
+void
+mcx_fp_swap(struct mcx_fp *f, unsigned bit, BIGNUM *a, BIGNUM *b)
+{
+    if (!f->failed) {
+        BN_consttime_swap(bit, a, b, MCX_FP_SIZE / BN_BYTES);
+    }
+}
+
+/* (a + ib)^2 = (a + b)(a - b) + i 2ab */
+void
+mcx_fp2_sqr(struct mcx_fp *f, struct mcx_fp2 r, struct mcx_fp2 t)
+{
+    mcx_fp_add(f, t.re, r.re, r.im);
+    mcx_fp_sub(f, t.im, r.re, r.im);
+    mcx_fp_mul(f, r.im, r.re, r.im);
+    mcx_fp_mul(f, r.re, t.re, t.im);
+    mcx_fp_add(f, r.im, r.im, r.im);
+}
+
+/* Three products: ac, bd, (a + b)(c + d). */
+void
+mcx_fp2_mul(struct mcx_fp *f, struct mcx_fp2 r, struct mcx_fp2 a,
+            struct mcx_fp2 t)
+{
+    mcx_fp_add(f, t.re, r.re, r.im);
+    mcx_fp_add(f, t.im, a.re, a.im);
+    mcx_fp_mul(f, t.re, t.re, t.im);
+    mcx_fp_mul(f, r.re, r.re, a.re);
+    mcx_fp_mul(f, r.im, r.im, a.im);
+    mcx_fp_sub(f, t.re, t.re, r.re);
+    mcx_fp_sub(f, t.re, t.re, r.im);
+    mcx_fp_sub(f, r.re, r.re, r.im);
+    mcx_fp_copy(f, r.im, t.re);
+}
+
+bool
+mcx_fp_read(struct mcx_fp *f, BIGNUM *r, const uint8_t b[MCX_FP_SIZE])
+{
+    if (f->failed) {
+        return false;
+    }
+    if (!BN_bin2bn(b, MCX_FP_SIZE, r)) {
+        f->failed = true;
+        return false;
+    }
+    if (BN_cmp(r, f->pa->p) >= 0) {
+        return false;
+    }
+    if (!BN_to_montgomery(r, r, f->pa->mont_p, f->ctx)) {
+        f->failed = true;
+    }
+    return !f->failed;
+}
+
+void
+mcx_fp_write(struct mcx_fp *f, uint8_t b[MCX_FP_SIZE], const BIGNUM *a)
+{
+    if (!f->failed
+        && (!BN_from_montgomery(f->tmp, a, f->pa->mont_p, f->ctx)
+            || BN_bn2binpad(f->tmp, b, MCX_FP_SIZE) != MCX_FP_SIZE)) {
+        f->failed = true;
+    }
+    if (f->failed) {
+        mcx_wipe(b, MCX_FP_SIZE);
+    }
+}

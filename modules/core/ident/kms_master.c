@@ -1,0 +1,231 @@
+/* kms_master.c -- the KMS's side: master secrets, public keys, issuing (RFC
+ * 6508 6.1.1, RFC 6507 5.1.1).  See mcx_ident.h.  Policy, storage and log of
+ * what is issued are the caller's. */
+#include <config.h>
+#include <stdlib.h>
+#include <string.h>
+#include "curve.h"
+#include "hash.h"
+#include "objects.h"
+#include "p256.h"
+
+enum { KSAK_AT = MCX_FP_SIZE };
+
+static mcx_err
+make_z(uint8_t out[MCX_SAKKE_PT_SIZE], const uint8_t z[MCX_FP_SIZE])
+{
+    struct mcx_fp f;
+    struct mcx_point a, base;
+    mcx_err err;
+
+    mcx_fp_init(&f);
+    a = mcx_point_num(&f);
+    if (!f.failed) {
+        base.x = f.pa->px;
+        base.y = f.pa->py;
+        if (mcx_point_mul(&f, a, base, z, MCX_FP_SIZE)) {
+            mcx_point_write(&f, out, a);
+        }
+    }
+    err = mcx_fp_status(&f);
+    mcx_fp_fini(&f);
+    return err;
+}
+
+static mcx_err
+make_kpak(uint8_t out[MCX_ECCSI_PT_SIZE], const uint8_t ksak[MCX_P256_SIZE])
+{
+    struct mcx_p256 w = { 0 };
+    mcx_err err = mcx_p256_init(&w);
+
+    if (err == MCX_OK) {
+        err = mcx_p256_base_mul(out, &w, ksak);
+    }
+    mcx_p256_fini(&w);
+    return err;
+}
+
+static mcx_err
+fill_secret(struct mcx_kms_secret *to, const struct mcx_kms_secret *from,
+            const struct mcx_env *env)
+{
+    if (from) {
+        *to = *from;
+        return mcx_in_range(to->b, 2, mcx_sakke_q, MCX_FP_SIZE)
+                       && mcx_in_range(to->b + KSAK_AT, 1, mcx_p256_q,
+                                       MCX_P256_SIZE)
+                   ? MCX_OK
+                   : MCX_E_MALFORMED;
+    }
+    MCX_TRY(mcx_random_below(to->b, MCX_FP_SIZE, MCX_SAKKE_Q_BITS, 2,
+                             mcx_sakke_q, env));
+    return mcx_random_below(to->b + KSAK_AT, MCX_P256_SIZE,
+                            8 * MCX_P256_SIZE, 1, mcx_p256_q, env);
+}
+
+mcx_err
+mcx_kms_master_new(struct mcx_kms_master **out,
+                   const struct mcx_kms_secret *secret,
+                   const struct mcx_env *env)
+{
+    struct mcx_kms_master *master = calloc(1, sizeof *master);
+    mcx_err err = MCX_E_NOMEM;
+
+    if (!master) {
+        return err;
+    }
+    master->secret = mcx_guard_new(sizeof *master->secret);
+    if (master->secret) {
+        err = fill_secret(master->secret, secret, env);
+    }
+    if (err == MCX_OK) {
+        err = make_z(master->z, master->secret->b);
+    }
+    if (err == MCX_OK) {
+        err = make_kpak(master->kpak, master->secret->b + KSAK_AT);
+    }
+    if (err != MCX_OK) {
+        mcx_kms_master_free(master);
+        return err;
+    }
+    *out = master;
+    return MCX_OK;
+}
+
+void
+mcx_kms_master_free(struct mcx_kms_master *master)
+{
+    if (master) {
+        mcx_guard_free(master->secret);
+        free(master);
+    }
+}
+
+void
+mcx_kms_master_export(struct mcx_kms_secret *out,
+                      const struct mcx_kms_master *master)
+{
+    *out = *master->secret;
+}
+
+void
+mcx_kms_master_public(uint8_t z[MCX_SAKKE_PT_SIZE],
+                      uint8_t kpak[MCX_ECCSI_PT_SIZE],
+                      const struct mcx_kms_master *master)
+{
+    memcpy(z, master->z, sizeof master->z);
+    memcpy(kpak, master->kpak, sizeof master->kpak);
+}
+
+/* k = (a + z)^-1 mod q, 128 octets; zero when a + z is. */
+static void
+rsk_scalar(struct mcx_fp *f, uint8_t k[MCX_FP_SIZE], struct mcx_bytes id,
+           const uint8_t z[MCX_FP_SIZE])
+{
+    BIGNUM *a = mcx_fp_num(f), *s = mcx_fp_num(f);
+
+    if (!f->failed
+        && (!BN_bin2bn(id.p, (int)id.n, a)
+            || !BN_bin2bn(z, MCX_FP_SIZE, s)
+            || !BN_mod_add_quick(s, s, a, f->pa->q)
+            || !mcx_invert(s, s, f->pa->q, f->pa->mont_q, f->ctx)
+            || BN_bn2binpad(s, k, MCX_FP_SIZE) != MCX_FP_SIZE)) {
+        f->failed = true;
+    }
+}
+
+mcx_err
+mcx_kms_rsk(struct mcx_rsk *rsk, const struct mcx_kms_master *master,
+            struct mcx_bytes id)
+{
+    uint8_t k[MCX_FP_SIZE] = { 0 };
+    struct mcx_fp f;
+    struct mcx_point r, base;
+    bool ok = false;
+    mcx_err err;
+
+    mcx_fp_init(&f);
+    r = mcx_point_num(&f);
+    rsk_scalar(&f, k, id, master->secret->b);
+    if (!f.failed) {
+        base.x = f.pa->px;
+        base.y = f.pa->py;
+        ok = mcx_point_mul(&f, r, base, k, sizeof k);
+        if (ok) {
+            mcx_point_write(&f, rsk->b, r);
+        }
+    }
+    err = mcx_fp_status(&f);
+    mcx_fp_fini(&f);
+    mcx_wipe(k, sizeof k);
+    return err != MCX_OK ? err : ok ? MCX_OK : MCX_E_ARG;
+}
+
+mcx_err
+mcx_kms_pair_with(struct mcx_ssk *ssk, uint8_t pvt[MCX_ECCSI_PT_SIZE],
+                  const struct mcx_kms_master *master, struct mcx_bytes id,
+                  const uint8_t v[MCX_P256_SIZE])
+{
+    static const uint8_t zero[MCX_P256_SIZE] = { 0 };
+    uint8_t hs[MCX_P256_SIZE];
+    struct mcx_p256 w = { 0 };
+    mcx_err err;
+
+    MCX_TRY_OR(err, mcx_p256_init(&w), out);
+    MCX_TRY_OR(err, mcx_p256_base_mul(pvt, &w, v), out);
+    MCX_TRY_OR(err, mcx_eccsi_hs(hs, w.pa, master->kpak, id, pvt), out);
+    MCX_TRY_OR(err, mcx_p256_muladd(ssk->b, &w, master->secret->b + KSAK_AT,
+                                    hs, v), out);
+    /* SPEC RFC 6507 5.1.1 step 5: SSK = 0 or HS = 0: another v */
+    if (mcx_secret_eq(ssk->b, zero, sizeof zero)
+        || memcmp(hs, zero, sizeof zero) == 0
+        || memcmp(hs, mcx_p256_q, sizeof hs) == 0) {
+        err = MCX_E_STATE;
+    }
+out:
+    mcx_p256_fini(&w);
+    return err;
+}
+
+static mcx_err
+issue_pair(struct mcx_ssk *ssk, uint8_t pvt[MCX_ECCSI_PT_SIZE],
+           const struct mcx_kms_master *master, struct mcx_bytes id,
+           const struct mcx_env *env)
+{
+    uint8_t v[MCX_P256_SIZE];
+    mcx_err err = mcx_random_below(v, sizeof v, 8 * MCX_P256_SIZE, 1,
+                                   mcx_p256_q, env);
+
+    if (err == MCX_OK) {
+        err = mcx_kms_pair_with(ssk, pvt, master, id, v);
+        /* As likely as guessing KSAK: such randomness is not random. */
+        err = err == MCX_E_STATE ? MCX_E_IO : err;
+    }
+    mcx_wipe(v, sizeof v);
+    return err;
+}
+
+mcx_err
+mcx_kms_master_issue(const struct mcx_kms_master *master, struct mcx_bytes id,
+                     struct mcx_rsk *rsk, struct mcx_ssk *ssk,
+                     uint8_t pvt[MCX_ECCSI_PT_SIZE],
+                     const struct mcx_env *env)
+{
+    mcx_err err;
+
+    mcx_rsk_wipe(rsk);
+    mcx_ssk_wipe(ssk);
+    if (!mcx_id_legal(id)) {
+        return MCX_E_ARG;
+    }
+    err = mcx_kms_rsk(rsk, master, id);
+    if (err == MCX_OK) {
+        err = issue_pair(ssk, pvt, master, id, env);
+    }
+    if (err != MCX_OK) {
+        mcx_rsk_wipe(rsk);
+        mcx_ssk_wipe(ssk);
+        mcx_wipe(pvt, MCX_ECCSI_PT_SIZE);
+    }
+    return err;
+}

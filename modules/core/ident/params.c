@@ -1,0 +1,155 @@
+/* params.c -- see params.h. */
+#include <config.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <openssl/obj_mac.h>
+#include "params.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(struct mcx_params *) made;
+
+static void
+params_free(struct mcx_params *pa)
+{
+    if (!pa) {
+        return;
+    }
+    BN_free(pa->p);
+    BN_free(pa->q);
+    BN_MONT_CTX_free(pa->mont_p);
+    BN_MONT_CTX_free(pa->mont_q);
+    BN_free(pa->one);
+    BN_free(pa->g);
+    BN_free(pa->px);
+    BN_free(pa->py);
+    EC_GROUP_free(pa->ec);
+    BN_free(pa->ec_p);
+    BN_free(pa->ec_a);
+    BN_free(pa->ec_b);
+    BN_free(pa->ec_q);
+    BN_MONT_CTX_free(pa->mont_ec_q);
+    free(pa);
+}
+
+/* The Montgomery form of 'b', or NULL. */
+static BIGNUM *
+mont_new(const struct mcx_params *pa, const uint8_t b[MCX_FP_SIZE],
+         BN_CTX *ctx)
+{
+    BIGNUM *r = BN_bin2bn(b, MCX_FP_SIZE, NULL);
+
+    if (r && !BN_to_montgomery(r, r, pa->mont_p, ctx)) {
+        BN_free(r);
+        r = NULL;
+    }
+    return r;
+}
+
+static bool
+sakke_fill(struct mcx_params *pa, BN_CTX *ctx)
+{
+    static const uint8_t one[MCX_FP_SIZE] = { [MCX_FP_SIZE - 1] = 1 };
+
+    pa->p = BN_bin2bn(mcx_sakke_p, MCX_FP_SIZE, NULL);
+    pa->q = BN_bin2bn(mcx_sakke_q, MCX_FP_SIZE, NULL);
+    pa->mont_p = BN_MONT_CTX_new();
+    pa->mont_q = BN_MONT_CTX_new();
+    if (!pa->p || !pa->q || !pa->mont_p || !pa->mont_q
+        || !BN_MONT_CTX_set(pa->mont_p, pa->p, ctx)
+        || !BN_MONT_CTX_set(pa->mont_q, pa->q, ctx)) {
+        return false;
+    }
+    pa->one = mont_new(pa, one, ctx);
+    pa->g = mont_new(pa, mcx_sakke_g, ctx);
+    pa->px = mont_new(pa, mcx_sakke_px, ctx);
+    pa->py = mont_new(pa, mcx_sakke_py, ctx);
+    return pa->one && pa->g && pa->px && pa->py;
+}
+
+/* q - 1 with digits 0, 1, -1 and no two neighbours that are not 0: a third of
+ * the additions of the Miller loop go.  -R costs nothing, and the vertical
+ * lines it brings are elements of F_p, which the pairing drops anyway. */
+static bool
+naf_fill(struct mcx_params *pa)
+{
+    BIGNUM *k = BN_dup(pa->q);
+    bool ok = k && BN_sub_word(k, 1);
+
+    while (ok && !BN_is_zero(k)) {
+        signed char digit = 0;
+
+        if (BN_is_odd(k)) {
+            digit = BN_is_bit_set(k, 1) ? -1 : 1;
+            ok = digit > 0 ? BN_sub_word(k, 1) : BN_add_word(k, 1);
+        }
+        pa->naf[pa->n_naf++] = digit;
+        ok = ok && BN_rshift1(k, k);
+    }
+    BN_free(k);
+    return ok;
+}
+
+static bool
+p256_fill(struct mcx_params *pa, BN_CTX *ctx)
+{
+    pa->ec = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+    pa->ec_p = BN_new();
+    pa->ec_a = BN_new();
+    pa->ec_b = BN_new();
+    pa->mont_ec_q = BN_MONT_CTX_new();
+    if (!pa->ec || !pa->ec_p || !pa->ec_a || !pa->ec_b || !pa->mont_ec_q
+        || !EC_GROUP_get_curve(pa->ec, pa->ec_p, pa->ec_a, pa->ec_b, ctx)) {
+        return false;
+    }
+    pa->ec_q = BN_dup(EC_GROUP_get0_order(pa->ec));
+    return pa->ec_q && BN_MONT_CTX_set(pa->mont_ec_q, pa->ec_q, ctx)
+           && EC_POINT_point2oct(pa->ec, EC_GROUP_get0_generator(pa->ec),
+                                 POINT_CONVERSION_UNCOMPRESSED, pa->ec_g,
+                                 sizeof pa->ec_g, ctx) == sizeof pa->ec_g;
+}
+
+static struct mcx_params *
+params_new(void)
+{
+    struct mcx_params *pa = calloc(1, sizeof *pa);
+    BN_CTX *ctx = BN_CTX_new();
+
+    if (!pa || !ctx || !sakke_fill(pa, ctx) || !naf_fill(pa)
+        || !p256_fill(pa, ctx)) {
+        params_free(pa);
+        pa = NULL;
+    }
+    BN_CTX_free(ctx);
+    return pa;
+}
+
+const struct mcx_params *
+mcx_params(void)
+{
+    struct mcx_params *pa = atomic_load_explicit(&made, memory_order_acquire);
+
+    if (!pa) {
+        (void)pthread_mutex_lock(&lock);
+        pa = atomic_load_explicit(&made, memory_order_relaxed);
+        if (!pa) {
+            pa = params_new();
+            atomic_store_explicit(&made, pa, memory_order_release);
+        }
+        (void)pthread_mutex_unlock(&lock);
+    }
+    return pa;
+}
+
+int
+mcx_invert(BIGNUM *r, const BIGNUM *a, const BIGNUM *m, BN_MONT_CTX *mont,
+           BN_CTX *ctx)
+{
+    BIGNUM *e = BN_dup(m);
+    int ok = e && BN_sub_word(e, 2)
+             && BN_mod_exp_mont_consttime(r, a, e, m, ctx, mont);
+
+    BN_free(e);
+    return ok;
+}

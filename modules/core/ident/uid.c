@@ -1,0 +1,57 @@
+/* uid.c -- the hashed UID of TS 33.180 F.2.1.  See mcx_ident.h.
+ *
+ *   S = 0x00 | "MIKEY-SAKKE-UID" | len | identity | len | KMS URI | len
+ *       | period | len | offset | len | number | len,     UID = SHA-256(S)
+ *
+ * Each length (2 octets) comes after its parameter, as in TS 33.220 B.2. */
+#include <config.h>
+#include <string.h>
+#include <sofia-mcx/mcx_ident.h>
+#include "hash.h"
+
+enum { MAX_TEXT = 65535, N_PARAMS = 6 };
+
+/* 'v' in as few octets as it takes, one for zero: TS 33.220 B.2.1.3. */
+static struct mcx_bytes
+shortest(uint8_t buf[8], uint64_t v)
+{
+    size_t i, skip = 0;
+
+    for (i = 0; i < 8; i++) {
+        buf[i] = (uint8_t)(v >> (56 - 8 * i));
+    }
+    while (skip < 7 && buf[skip] == 0) {
+        skip++;
+    }
+    return mcx_bytes(buf + skip, 8 - skip);
+}
+
+mcx_err
+mcx_uid(struct mcx_uid *out, struct mcx_bytes uri, struct mcx_bytes kms_uri,
+        const struct mcx_period *period, uint64_t no)
+{
+    static const uint8_t fc[1] = { 0x00 };
+    uint8_t num[3][8], len[N_PARAMS][2];
+    struct mcx_bytes param[N_PARAMS], part[1 + 2 * N_PARAMS];
+    size_t i;
+
+    if (uri.n == 0 || uri.n > MAX_TEXT || kms_uri.n == 0
+        || kms_uri.n > MAX_TEXT || period->length_s == 0) {
+        return MCX_E_ARG;
+    }
+    /* SPEC TS 33.180 F.2.1 */
+    param[0] = mcx_bytes_str("MIKEY-SAKKE-UID");
+    param[1] = uri;
+    param[2] = kms_uri;
+    param[3] = shortest(num[0], period->length_s);
+    param[4] = shortest(num[1], period->offset_s);
+    param[5] = shortest(num[2], no);
+    part[0] = mcx_bytes(fc, sizeof fc);
+    for (i = 0; i < N_PARAMS; i++) {
+        len[i][0] = (uint8_t)(param[i].n >> 8);
+        len[i][1] = (uint8_t)param[i].n;
+        part[1 + 2 * i] = param[i];
+        part[2 + 2 * i] = mcx_bytes(len[i], 2);
+    }
+    return mcx_sha256(out->b, part, 1 + 2 * N_PARAMS);
+}

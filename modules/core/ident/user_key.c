@@ -1,0 +1,197 @@
+/* user_key.c -- a user's keys for one identifier, accepted as RFC 6507 5.1.2
+ * and RFC 6508 6.1.2 ask before anything signs or opens with them.  See
+ * mcx_ident.h.  sakke.c and eccsi.c do the signing and opening. */
+#include <config.h>
+#include <stdlib.h>
+#include <string.h>
+#include "curve.h"
+#include "hash.h"
+#include "objects.h"
+#include "p256.h"
+#include "pairing.h"
+
+/* KPAK = [SSK]G - [HS]PVT, asked as [SSK]G = KPAK + [HS]PVT: what is added
+ * and compared is public. */
+static mcx_err
+check_pair(bool *fits, struct mcx_p256 *w, const EC_POINT *pvt,
+           const struct mcx_user_key *key)
+{
+    const EC_GROUP *ec = w->pa->ec;
+    EC_POINT *sum = EC_POINT_new(ec), *kpak = NULL;
+    uint8_t want[MCX_ECCSI_PT_SIZE], have[MCX_ECCSI_PT_SIZE];
+    BIGNUM *hs = BN_CTX_get(w->ctx);
+    mcx_err err = MCX_E_NOMEM;
+
+    *fits = false;
+    if (!sum || !hs || !BN_bin2bn(key->hs, MCX_P256_SIZE, hs)) {
+        goto out;
+    }
+    MCX_TRY_OR(err, mcx_p256_read(&kpak, w, key->pub->kpak), out);
+    MCX_TRY_OR(err, mcx_p256_base_mul(have, w, key->secret->ssk.b), out);
+    if (!EC_POINT_mul(ec, sum, NULL, pvt, hs, w->ctx)
+        || !EC_POINT_add(ec, sum, sum, kpak, w->ctx)) {
+        err = MCX_E_NOMEM;
+        goto out;
+    }
+    if (!EC_POINT_is_at_infinity(ec, sum)) {
+        MCX_TRY_OR(err, mcx_p256_write(want, w, sum), out);
+        *fits = memcmp(want, have, sizeof want) == 0;
+    }
+out:
+    EC_POINT_free(sum);
+    EC_POINT_free(kpak);
+    return err;
+}
+
+static mcx_err
+accept_signing(struct mcx_user_key *key, struct mcx_why *why)
+{
+    static const uint8_t zero[MCX_P256_SIZE] = { 0 };
+    struct mcx_p256 w = { 0 };
+    EC_POINT *pvt = NULL;
+    uint8_t hs_mod_q[MCX_P256_SIZE];
+    bool fits = false;
+    mcx_err err;
+
+    /* SPEC RFC 6507 5.1.1 step 5, 5.1.2 */
+    if (!mcx_in_range(key->secret->ssk.b, 1, mcx_p256_q, MCX_P256_SIZE)) {
+        return MCX_REFUSE(why, MCX_R_KEY_RANGE, "SSK", 0, "RFC 6507 5.1.1");
+    }
+    MCX_TRY_OR(err, mcx_p256_init(&w), out);
+    err = mcx_p256_read(&pvt, &w, key->pvt);
+    if (err == MCX_E_MALFORMED) {
+        err = MCX_REFUSE(why, MCX_R_KEY_POINT, "PVT", 0, "RFC 6507 5.1.2");
+    }
+    if (err != MCX_OK) {
+        goto out;
+    }
+    MCX_TRY_OR(err, mcx_eccsi_hs(key->hs, w.pa, key->pub->kpak,
+                                 mcx_user_key_id(key), key->pvt), out);
+    MCX_TRY_OR(err, mcx_p256_muladd(hs_mod_q, &w, key->hs, zero, zero), out);
+    MCX_TRY_OR(err, check_pair(&fits, &w, pvt, key), out);
+    if (!fits || memcmp(hs_mod_q, zero, sizeof zero) == 0) {
+        err = MCX_REFUSE(why, MCX_R_KEY_CHECK, "SSK", 0, "RFC 6507 5.1.2");
+    }
+out:
+    EC_POINT_free(pvt);
+    mcx_p256_fini(&w);
+    return err;
+}
+
+/* What is wrong with RSK: nothing, the point, or the point's meaning. */
+enum rsk_state { RSK_GOOD, RSK_POINT, RSK_WRONG };
+
+static enum rsk_state
+judge_rsk(struct mcx_fp *f, struct mcx_user_key *key)
+{
+    struct mcx_point k = mcx_point_num(f), a = mcx_point_num(f);
+    uint8_t w[MCX_FP_SIZE];
+    bool same;
+
+    /* SPEC RFC 6508 6.1.2.  The equation alone does not see RSK + (0,0), so
+     * the order is checked too. */
+    if (!mcx_point_read(f, k, key->secret->rsk.b)
+        || !mcx_point_order_q(f, k)) {
+        return RSK_POINT;
+    }
+    if (!mcx_point_of_id(f, a, mcx_user_key_id(key), key->pub->z)) {
+        return RSK_WRONG;
+    }
+    mcx_point_write(f, key->point, a);
+    same = mcx_pairing(f, w, a, k) && mcx_secret_eq(w, mcx_sakke_g, sizeof w);
+    mcx_wipe(w, sizeof w);
+    return same ? RSK_GOOD : RSK_WRONG;
+}
+
+static mcx_err
+accept_receiving(struct mcx_user_key *key, struct mcx_why *why)
+{
+    struct mcx_fp f;
+    enum rsk_state state;
+    mcx_err err;
+
+    mcx_fp_init(&f);
+    state = judge_rsk(&f, key);
+    err = mcx_fp_status(&f);
+    mcx_fp_fini(&f);
+    if (err != MCX_OK) {
+        return err;
+    }
+    if (state == RSK_POINT) {
+        return MCX_REFUSE(why, MCX_R_KEY_POINT, "RSK", 0, "RFC 6508 6.1.2");
+    }
+    return state == RSK_GOOD ? MCX_OK
+                             : MCX_REFUSE(why, MCX_R_KEY_CHECK, "RSK", 0,
+                                          "RFC 6508 6.1.2");
+}
+
+mcx_err
+mcx_user_key_new(struct mcx_user_key **out, struct mcx_kms_pub *pub,
+                 struct mcx_bytes id, const struct mcx_rsk *rsk,
+                 const struct mcx_ssk *ssk,
+                 const uint8_t pvt[MCX_ECCSI_PT_SIZE], struct mcx_why *why)
+{
+    struct mcx_user_key *key;
+    mcx_err err;
+
+    if (!mcx_id_legal(id)) {
+        return MCX_E_ARG;
+    }
+    key = calloc(1, sizeof *key);
+    if (!key) {
+        return MCX_REFUSE(why, MCX_R_MEMORY, "", 0, "");
+    }
+    atomic_init(&key->refs, 1);
+    key->pub = mcx_kms_pub_ref(pub);
+    key->id_n = id.n;
+    memcpy(key->id, id.p, id.n);
+    memcpy(key->pvt, pvt, sizeof key->pvt);
+    err = MCX_E_NOMEM;
+    key->secret = mcx_guard_new(sizeof *key->secret);
+    if (key->secret) {
+        key->secret->rsk = *rsk;
+        key->secret->ssk = *ssk;
+        err = accept_signing(key, why);
+        if (err == MCX_OK) {
+            err = accept_receiving(key, why);
+        }
+    }
+    if (err != MCX_OK) {
+        mcx_user_key_free(key);
+        return err == MCX_E_NOMEM ? MCX_REFUSE(why, MCX_R_MEMORY, "", 0, "")
+                                  : err;
+    }
+    *out = key;
+    return MCX_OK;
+}
+
+struct mcx_user_key *
+mcx_user_key_ref(struct mcx_user_key *key)
+{
+    (void)atomic_fetch_add_explicit(&key->refs, 1, memory_order_relaxed);
+    return key;
+}
+
+void
+mcx_user_key_free(struct mcx_user_key *key)
+{
+    if (key
+        && atomic_fetch_sub_explicit(&key->refs, 1, memory_order_acq_rel)
+               == 1) {
+        mcx_guard_free(key->secret);
+        mcx_kms_pub_free(key->pub);
+        free(key);
+    }
+}
+
+struct mcx_bytes
+mcx_user_key_id(const struct mcx_user_key *key)
+{
+    return mcx_bytes(key->id, key->id_n);
+}
+
+const struct mcx_kms_pub *
+mcx_user_key_kms(const struct mcx_user_key *key)
+{
+    return key->pub;
+}
