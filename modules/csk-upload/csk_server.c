@@ -1,0 +1,252 @@
+/* csk_server.c -- CSK upload, the participating function's side (TS 33.180
+ * 5.4, TS 24.379 7.3.1A to 7.3.3).
+ *
+ * A REGISTER (also a third-party one, whose original sits in message/sip) or
+ * a PUBLISH for poc-settings that carries application/mikey is judged in the
+ * order of the digest, section 5.2, and the CSK staged for {IMPU, MC service
+ * ID, client ID}.  A REGISTER is then the application registrar's to answer:
+ * the key becomes current when it said yes.  A PUBLISH is answered here.
+ *
+ * Left out, and to be done by who needs it: validation of the access token
+ * (step 8), signed and encrypted XML (steps 6 and 7).  Without a token check
+ * whoever the registrar lets register an IMPU binds his own MC service ID to
+ * it -- his own, for the signature is checked. */
+#include <config.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "csk_upload.h"
+
+enum { WARN_SERVICE = 101 };
+#define WARN_SERVICE_TEXT "service authorisation failed"
+
+static bool
+is_register(const struct mcx_rq *rq)
+{
+    return strcmp(rq->method, "REGISTER") == 0;
+}
+
+static bool
+is_settings(const struct mcx_rq *rq)
+{
+    return strcmp(rq->method, "PUBLISH") == 0
+           && strcmp(rq->event, "poc-settings") == 0;
+}
+
+static const struct mcx_part *
+part_of(const struct mcx_rq *rq, const char *type)
+{
+    for (size_t i = 0; i < rq->n_parts; i++) {
+        if (strcmp(rq->parts[i].type, type) == 0) {
+            return &rq->parts[i];
+        }
+    }
+    return NULL;
+}
+
+bool
+csk_upload_claims(void *state, const struct mcx_rq *rq)
+{
+    const struct csk_upload *u = state;
+
+    if (u->host->role != MCX_ROLE_SERVER
+        || (!is_register(rq) && !is_settings(rq))) {
+        return false;
+    }
+    return rq->expires == 0 || part_of(rq, MCX_MIME_MIKEY) != NULL;
+}
+
+/* The one I_MESSAGE.  A third-party REGISTER may carry it twice; two that
+ * differ cannot both be the CSK. */
+static mcx_err
+find_mikey(const struct mcx_rq *rq, struct mcx_bytes *octets,
+           struct mcx_why *why)
+{
+    const struct mcx_part *first = part_of(rq, MCX_MIME_MIKEY);
+
+    for (size_t i = 0; i < rq->n_parts; i++) {
+        if (strcmp(rq->parts[i].type, MCX_MIME_MIKEY) == 0
+            && !mcx_bytes_eq(rq->parts[i].body, first->body)) {
+            return MCX_REFUSE(why, MCX_R_PAYLOAD_DUP, "", 0,
+                              "TS 24.379 7.3.2");
+        }
+    }
+    *octets = first->body;
+    return MCX_OK;
+}
+
+/* What the request itself says of who it is: mcptt-info, when there is one.
+ */
+struct said {
+    char mc_id[MCX_URI_MAX];
+    char client_id[MCX_GROUP_ID_MAX];
+};
+
+static mcx_err
+read_said(const struct mcx_rq *rq, struct said *said, struct mcx_why *why)
+{
+    const struct mcx_part *part = part_of(rq, MCX_MIME_MCPTT_INFO);
+    struct mcx_mcinfo *info;
+    mcx_err err;
+
+    memset(said, 0, sizeof *said);
+    if (!part) {
+        return MCX_OK;
+    }
+    info = calloc(1, sizeof *info);
+    if (!info) {
+        return MCX_E_NOMEM;
+    }
+    err = mcx_mcinfo_read(info, part->body, why);
+    if (err == MCX_OK) {
+        snprintf(said->mc_id, sizeof said->mc_id, "%s",
+                 info->request_uri[0] ? info->request_uri
+                                      : info->calling_user_id);
+        snprintf(said->client_id, sizeof said->client_id, "%s",
+                 info->client_id);
+    }
+    mcx_wipe(info, sizeof *info); /* the token was in it */
+    free(info);
+    return err;
+}
+
+/* The peer options of a visible initiator.  Nothing is believed by this: the
+ * signature binds the message to the same identity. */
+static unsigned
+options_of(const struct mcx_host *host, const struct mcx_mikey_msg *msg,
+           const char *named)
+{
+    const struct mcx_idr *idr = &msg->idr[MCX_ROLE_I];
+    char uri[MCX_URI_MAX];
+
+    if (named) {
+        return host->peer(host, named);
+    }
+    if (!idr->at || idr->data.n >= sizeof uri
+        || memchr(idr->data.p, 0, idr->data.n)) {
+        return host->peer(host, "*");
+    }
+    memcpy(uri, idr->data.p, idr->data.n);
+    uri[idr->data.n] = '\0';
+    return host->peer(host, uri);
+}
+
+static mcx_err
+open_upload(const struct csk_upload *u, const struct mcx_rq *rq,
+            const struct said *said, struct mcx_answer *answer,
+            struct mcx_why *why)
+{
+    const struct mcx_host *host = u->host;
+    struct mcx_key_owner owner = { 0 };
+    struct mcx_mikey_msg msg;
+    struct mcx_bytes octets;
+    struct mcx_open how = {
+        .env = host->env,
+        .ring = host->ring,
+        .replay = host->replay,
+        .self = u->psi,
+        /* Named: IDRi must be that, as URI or as UID.  Not named: a visible
+         * initiator is taken as it is, a hidden one refused. */
+        .from = said->mc_id[0] ? said->mc_id : NULL,
+        .kinds = MCX_KIND_BIT(MCX_KIND_CSK),
+        .window = MCX_WINDOW_LIVE,
+        .resume = rq->resume,
+    };
+    MCX_SECRET(mcx_key_msg, km);
+
+    MCX_TRY(find_mikey(rq, &octets, why));
+    MCX_TRY(mcx_mikey_parse(&msg, octets, why));
+    how.peer = options_of(host, &msg, how.from);
+    MCX_TRY(mcx_mikey_open(&km, &msg, &how, why));
+    snprintf(answer->mc_id, sizeof answer->mc_id, "%s", km.initiator);
+    snprintf(owner.impu, sizeof owner.impu, "%s", rq->to);
+    snprintf(owner.mc_id, sizeof owner.mc_id, "%s", km.initiator);
+    snprintf(owner.client_id, sizeof owner.client_id, "%s", said->client_id);
+    return mcx_keys_stage(host->keys, &km, &owner, &answer->key, why);
+}
+
+/* What the peer is told: one answer for everything that is its fault. */
+static mcx_err
+refuse(const struct csk_upload *u, struct mcx_answer *answer, mcx_err err,
+       const struct mcx_why *why, const char *who)
+{
+    switch (mcx_err_class(err)) {
+    case MCX_CLASS_BYTES:
+    case MCX_CLASS_TRUST:
+    case MCX_CLASS_LOOKUP:
+        answer->status = 488;
+        answer->warning = MCX_WARN_MIKEY;
+        answer->warning_text = MCX_WARN_MIKEY_TEXT;
+        break;
+    case MCX_CLASS_WORLD:
+        answer->status = 503;
+        break;
+    default:
+        answer->status = 500;
+        break;
+    }
+    if (err != MCX_E_NO_PERIOD) { /* that one is parked, not refused */
+        mcx_log_why(u->host->env, MCX_AREA_UPLOAD, 3, err, why, who);
+        u->host->count(u->host, "csk-upload.refused");
+    }
+    return err;
+}
+
+mcx_err
+csk_upload_judge(void *state, const struct mcx_rq *rq,
+                 struct mcx_answer *answer, struct mcx_why *why)
+{
+    const struct csk_upload *u = state;
+    struct mcx_why own = { 0 };
+    struct said said;
+    mcx_err err;
+
+    if (!why) {
+        why = &own;
+    }
+    if (rq->expires != 0) {
+        err = read_said(rq, &said, why);
+        if (mcx_err_class(err) == MCX_CLASS_BYTES) {
+            /* Nothing is wrong with the I_MESSAGE: 136 would be untrue. */
+            refuse(u, answer, err, why, rq->to);
+            answer->status = 403;
+            answer->warning = WARN_SERVICE;
+            answer->warning_text = WARN_SERVICE_TEXT;
+            return err;
+        }
+        if (err == MCX_OK) {
+            err = open_upload(u, rq, &said, answer, why);
+        }
+        if (err != MCX_OK) {
+            return refuse(u, answer, err, why, rq->to);
+        }
+    }
+    answer->status = is_register(rq) ? 0 : 200;
+    return MCX_OK;
+}
+
+/* 'sent': the answer was 2xx, ours or the registrar's. */
+void
+csk_upload_settled(void *state, const struct mcx_rq *rq,
+                   struct mcx_answer *answer, bool sent)
+{
+    const struct csk_upload *u = state;
+    bool yes = sent && (answer->status == 0 || answer->status == 200);
+
+    if (rq->expires == 0) {
+        /* SPEC TS 24.379 7.3.5: log-off takes binding and keys along. */
+        if (yes) {
+            mcx_keys_forget(u->host->keys, rq->to);
+            u->host->count(u->host, "csk-upload.unbound");
+        }
+        return;
+    }
+    if (!answer->key) {
+        return;
+    }
+    if (yes && mcx_key_commit(answer->key) == MCX_OK) {
+        u->host->count(u->host, "csk-upload.bound");
+    } else {
+        mcx_key_drop(answer->key);
+    }
+}
