@@ -12,6 +12,6 @@ check_PROGRAMS += test_mime
 TESTS += test_mime
 test_mime_SOURCES = sip-glue/sofia/test_mime.c sip-glue/sofia/mime.c
 test_mime_CPPFLAGS = $(GLUE_TEST_CPPFLAGS)
-test_mime_LDADD = libmcx-core.la $(CMOCKA_LIBS)
+test_mime_LDADD = $(CORE_TEST_LIBS)
 endif
 # ---- end ----
