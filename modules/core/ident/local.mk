@@ -26,7 +26,8 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/ident/user_key.c
 
 if HAVE_CMOCKA
-IDENT_TESTS = test_sakke test_eccsi test_uid
+IDENT_TESTS = test_ident_math test_sakke test_eccsi test_ident_keys \
+	test_uid test_ident_oom
 check_PROGRAMS += $(IDENT_TESTS)
 TESTS += $(IDENT_TESTS)
 IDENT_TEST_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
@@ -43,6 +44,19 @@ test_uid_SOURCES = modules/core/ident/test_uid.c \
 	modules/core/ident/test_kit.h
 test_uid_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
 test_uid_LDADD = $(CORE_TEST_LIBS)
+test_ident_math_SOURCES = modules/core/ident/test_ident_math.c \
+	modules/core/ident/test_kit.h
+test_ident_math_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_ident_math_LDADD = $(CORE_TEST_LIBS)
+test_ident_keys_SOURCES = modules/core/ident/test_ident_keys.c \
+	modules/core/ident/test_kit.h
+test_ident_keys_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_ident_keys_LDADD = $(CORE_TEST_LIBS)
+test_ident_oom_SOURCES = modules/core/ident/test_ident_oom.c \
+	modules/core/ident/test_kit.h
+test_ident_oom_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_ident_oom_LDADD = $(CORE_TEST_LIBS)
+test_ident_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc
 endif
 
 EXTRA_DIST += \
