@@ -10,9 +10,12 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/xml/tree.h
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_mcinfo
-TESTS += test_mcinfo
+check_PROGRAMS += test_mcinfo test_kms
+TESTS += test_mcinfo test_kms
 test_mcinfo_SOURCES = modules/core/xml/test_mcinfo.c
 test_mcinfo_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_mcinfo_LDADD = $(CORE_TEST_LIBS)
+test_kms_SOURCES = modules/core/xml/test_kms.c
+test_kms_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_kms_LDADD = $(CORE_TEST_LIBS)
 endif
