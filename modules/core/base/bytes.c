@@ -62,17 +62,18 @@ mcx_b64_decode(uint8_t *out, size_t *out_n, struct mcx_bytes text,
         n--;
         pads++;
     }
+    /* A character outside the alphabet is named before a wrong length. */
+    for (i = 0; i < n; i++) {
+        if (b64_value(text.p[i]) < 0) {
+            return MCX_REFUSE(why, MCX_R_ENCODING, "", i, "RFC 4648 3.3");
+        }
+    }
     /* Padding may be missing, but what is there must be exact. */
     if (n % 4 == 1 || (pads > 0 && (n + pads) % 4 != 0)) {
         return MCX_REFUSE(why, MCX_R_ENCODING, "", n, "RFC 4648 4");
     }
     for (i = 0; i < n; i++) {
-        int v = b64_value(text.p[i]);
-
-        if (v < 0) {
-            return MCX_REFUSE(why, MCX_R_ENCODING, "", i, "RFC 4648 3.3");
-        }
-        acc = acc << 6 | (uint32_t)v;
+        acc = acc << 6 | (uint32_t)b64_value(text.p[i]);
         bits += 6;
         if (bits >= 8) {
             bits -= 8;

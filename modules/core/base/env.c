@@ -169,6 +169,7 @@ sys_write_file(void *ctx, const char *path, struct mcx_bytes data,
     char temp[4096];
     size_t done = 0;
     int len = snprintf(temp, sizeof temp, "%s.XXXXXX", path), fd;
+    bool down;
 
     (void)ctx;
     if (len < 0 || (size_t)len >= sizeof temp) {
@@ -189,13 +190,9 @@ sys_write_file(void *ctx, const char *path, struct mcx_bytes data,
         }
         done += (size_t)put;
     }
-    if (done != data.n || fchmod(fd, (mode_t)mode) != 0 || fsync(fd) != 0
-        || close(fd) != 0) {
-        (void)close(fd);
-        (void)unlink(temp);
-        return MCX_E_IO;
-    }
-    if (rename(temp, path) != 0) {
+    down = done == data.n && fchmod(fd, (mode_t)mode) == 0 && fsync(fd) == 0;
+    /* Closed once, whatever it says: the number may be another file's soon. */
+    if (close(fd) != 0 || !down || rename(temp, path) != 0) {
         (void)unlink(temp);
         return MCX_E_IO;
     }

@@ -138,15 +138,19 @@ void
 mcx_time_text(char out[MCX_RFC3339_SIZE], int64_t unix_ms)
 {
     int64_t ms = ((unix_ms % 1000) + 1000) % 1000;
-    time_t s = (time_t)((unix_ms - ms) / 1000);
+    /* Rounded down without stepping below the smallest value. */
+    time_t s = (time_t)(unix_ms / 1000 - (unix_ms % 1000 < 0 ? 1 : 0));
     struct tm tm;
-    char date[24] = "";
+    char date[24];
 
-    if (!gmtime_r(&s, &tm) || tm.tm_year > 8099 || tm.tm_year < -1899
-        || !strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm)) {
+    if (!gmtime_r(&s, &tm) || tm.tm_year > 8099 || tm.tm_year < -1899) {
         (void)snprintf(out, MCX_RFC3339_SIZE, "0000-00-00T00:00:00Z");
         return;
     }
+    /* Not %Y: it writes the year 33 as "33". */
+    (void)snprintf(date, sizeof date, "%04u-",
+                   (unsigned)(tm.tm_year + 1900) % 10000u);
+    (void)strftime(date + 5, sizeof date - 5, "%m-%dT%H:%M:%S", &tm);
     if (ms) {
         (void)snprintf(out, MCX_RFC3339_SIZE, "%s.%03dZ", date, (int)ms);
     } else {

@@ -10,8 +10,11 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/keys/tek.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_replay test_ring
-TESTS += test_replay test_ring
+check_PROGRAMS += test_keys test_replay test_ring
+TESTS += test_keys test_replay test_ring
+test_keys_SOURCES = modules/core/keys/test_keys.c
+test_keys_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_keys_LDADD = $(CORE_TEST_LIBS)
 test_ring_SOURCES = modules/core/keys/test_ring.c
 test_ring_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_ring_LDADD = $(CORE_TEST_LIBS)
