@@ -15,3 +15,25 @@ test_mime_CPPFLAGS = $(GLUE_TEST_CPPFLAGS)
 test_mime_LDADD = $(CORE_TEST_LIBS)
 endif
 # ---- end ----
+
+# ---- the glue ----
+libsofia_mcx_all_la_SOURCES += \
+	sip-glue/sofia/body.c \
+	sip-glue/sofia/call.c \
+	sip-glue/sofia/call.h \
+	sip-glue/sofia/call_in.c \
+	sip-glue/sofia/glue.h \
+	sip-glue/sofia/incoming.c \
+	sip-glue/sofia/mcx.c \
+	sip-glue/sofia/nua_events.c \
+	sip-glue/sofia/outgoing.c \
+	sip-glue/sofia/parked.c \
+	sip-glue/sofia/refresh.c \
+	sip-glue/sofia/report.c \
+	sip-glue/sofia/request.c \
+	sip-glue/sofia/su_post.c \
+	sip-glue/sofia/su_post.h \
+	sip-glue/sofia/su_sink.c \
+	sip-glue/sofia/su_sink.h \
+	sip-glue/sofia/tags.c
+# ---- end of the glue ----

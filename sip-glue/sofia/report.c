@@ -1,0 +1,186 @@
+/* report.c -- what the application and the operator are told.
+ *
+ * Modules, the key store and this folder report from any thread; the
+ * application hears of it on its loop, in order. */
+#include <config.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "sofia/glue.h"
+
+struct report {
+    struct mcxh_job job; /* first */
+    mcx_t *mcx;
+    enum mcx_event_kind kind;
+    bool has_info, has_why;
+    int status;
+    struct mcx_key_info info;
+    mcx_err err;
+    struct mcx_why why;
+    char who[MCX_URI_MAX];
+};
+
+char const *
+mcx_event_name(mcx_event_t event)
+{
+    static const char *const name[] = {
+        "mcx_i_key", "mcx_i_key_retired", "mcx_i_key_wiped", "mcx_i_refused",
+        "mcx_i_parked", "mcx_i_call_key", "mcx_r_register", "mcx_r_publish",
+        "mcx_r_download", "mcx_r_invite"
+    };
+
+    return (unsigned)event < sizeof name / sizeof name[0] ? name[event] : "?";
+}
+
+static mcx_event_t
+event_of(enum mcx_event_kind kind)
+{
+    switch (kind) {
+    case MCX_EV_KEY:
+        return mcx_i_key;
+    case MCX_EV_KEY_RETIRED:
+        return mcx_i_key_retired;
+    case MCX_EV_KEY_WIPED:
+        return mcx_i_key_wiped;
+    case MCX_EV_PARKED:
+        return mcx_i_parked;
+    default:
+        return mcx_i_refused;
+    }
+}
+
+static void
+deliver(struct mcxh_job *job)
+{
+    struct report *r = (struct report *)job;
+    mcx_t *mcx = r->mcx;
+    const char *kind = r->has_info ? mcx_kind_word(r->info.kind) : NULL;
+    mcx_event_t event = event_of(r->kind);
+
+    if (mcx->callback) {
+        mcx->callback(
+            event, r->status,
+            r->err == MCX_OK ? "OK" : mcx_err_text(r->err), mcx, mcx->magic,
+            NULL,
+            (tagi_t[]) {
+                { TAG_IF(r->has_info, MCXTAG_KIND(kind)) },
+                { TAG_IF(r->has_info, MCXTAG_KEY_ID(r->info.key_id)) },
+                { TAG_IF(r->has_info, MCXTAG_KEY_INFO(&r->info)) },
+                { TAG_IF(r->has_why,
+                         MCXTAG_REASON(mcx_reason_word(r->why.reason))) },
+                { TAG_IF(r->has_why, MCXTAG_WHY(&r->why)) },
+                { TAG_IF(r->who[0], MCXTAG_PEER(r->who)) },
+                { TAG_END() } });
+    }
+    free(r);
+}
+
+static void
+report(mcx_t *mcx, enum mcx_event_kind kind, int status,
+       const struct mcx_key_info *info, mcx_err err,
+       const struct mcx_why *why, const char *who)
+{
+    struct report *r = calloc(1, sizeof *r);
+
+    if (!r) {
+        mcx_log(mcx->env, MCX_AREA_SIP, 1, "event lost: out of memory");
+        return;
+    }
+    r->job.done = deliver;
+    r->mcx = mcx;
+    r->kind = kind;
+    r->status = status;
+    r->err = err;
+    if (info) {
+        r->has_info = true;
+        r->info = *info;
+    }
+    if (why && why->reason != MCX_R_NONE) {
+        r->has_why = true;
+        r->why = *why;
+    }
+    snprintf(r->who, sizeof r->who, "%s", who ? who : "");
+    mcxs_post_job(mcx->post, &r->job);
+}
+
+/* mcx_host.event.  Changes of keys come from the store itself, and the host
+ * reports refusals of what it asked judgement for, so modules are heard on
+ * nothing twice. */
+static void
+emit(void *arg, enum mcx_event_kind kind, const struct mcx_key_info *info,
+     mcx_err err, const struct mcx_why *why, const char *who)
+{
+    if (kind == MCX_EV_REFUSED || kind == MCX_EV_PARKED) {
+        report(arg, kind, 0, info, err, why, who);
+    }
+}
+
+static void
+on_key(void *arg, const struct mcx_key_info *info)
+{
+    mcx_t *mcx = arg;
+    enum mcx_event_kind kind;
+
+    switch (info->state) {
+    case MCX_KEY_ACTIVE:
+        kind = MCX_EV_KEY;
+        break;
+    case MCX_KEY_RETIRED:
+        kind = MCX_EV_KEY_RETIRED;
+        break;
+    case MCX_KEY_WIPED:
+        kind = MCX_EV_KEY_WIPED;
+        break;
+    default:
+        return;
+    }
+    mcx_log(mcx->env, MCX_AREA_KEYS, 5, "%s %08x is %s",
+            mcx_kind_word(info->kind), (unsigned)info->key_id,
+            mcx_key_state_word(info->state));
+    report(mcx, kind, 200, info, MCX_OK, NULL, info->owner.mc_id);
+}
+
+void
+mcxs_report_init(mcx_t *mcx)
+{
+    mcx->host.emit = emit;
+    mcx->host.emit_arg = mcx;
+    mcx_keys_listen(mcx->host.table.keys, on_key, mcx);
+}
+
+void
+mcxs_refused(mcx_t *mcx, enum mcx_area area, int status, mcx_err err,
+             const struct mcx_why *why, const char *who)
+{
+    mcx_log_why(mcx->env, area, 3, err, why, who);
+    mcxh_count(&mcx->host.counters, "sip.refused");
+    report(mcx, MCX_EV_REFUSED, status, NULL, err, why, who);
+}
+
+void
+mcxs_tell(mcx_t *mcx, mcx_event_t event, int status, char const *phrase,
+          nua_handle_t *nh, struct mcx_key *key)
+{
+    struct mcx_key_info info = { 0 };
+    const char *kind = NULL;
+
+    if (!mcx->callback) {
+        return;
+    }
+    if (key) {
+        mcx_key_info(&info, key);
+        kind = mcx_kind_word(info.kind);
+    }
+    mcx->callback(event, status, phrase, mcx, mcx->magic, nh,
+                  (tagi_t[]) { { TAG_IF(key, MCXTAG_KIND(kind)) },
+                               { TAG_IF(key, MCXTAG_KEY_ID(info.key_id)) },
+                               { TAG_IF(key, MCXTAG_KEY_INFO(&info)) },
+                               { TAG_END() } });
+}
+
+char *
+mcxs_warning(su_home_t *home, const mcx_t *mcx, unsigned code,
+             const char *text)
+{
+    return su_sprintf(home, "399 %s \"%u %s\"", mcx->host.table.host_name,
+                      code, text ? text : MCX_WARN_MIKEY_TEXT);
+}
