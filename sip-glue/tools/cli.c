@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "cli.h"
 
-static void
+static void MCX_PRINTF(2, 0)
 line(const char *tool, const char *fmt, va_list ap)
 {
     char text[1024];
