@@ -2,11 +2,12 @@
 
 # ---- bodies and the offer/answer engine ----
 libsofia_mcx_all_la_SOURCES += \
+	sip-glue/sofia/engine.c \
+	sip-glue/sofia/engine.h \
+	sip-glue/sofia/guard.c \
+	sip-glue/sofia/guard.h \
 	sip-glue/sofia/mime.c \
 	sip-glue/sofia/mime.h
-EXTRA_DIST += \
-	sip-glue/sofia/engine.h \
-	sip-glue/sofia/guard.h
 if HAVE_CMOCKA
 check_PROGRAMS += test_mime
 TESTS += test_mime
