@@ -1,0 +1,353 @@
+/* test_host.c -- loader, start order, options and counters of the host.
+ *
+ * Modules are real shared objects, each wrong in one way (test_module.c). */
+#include <config.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "host/features.h"
+#include "host/host.h"
+#include "host/options.h"
+
+static char trace[512];
+
+static void
+on_event(void *arg, enum mcx_event_kind kind, const struct mcx_key_info *info,
+         mcx_err err, const struct mcx_why *why, const char *who)
+{
+    size_t n = strlen(trace);
+
+    (void)arg;
+    (void)kind;
+    (void)info;
+    (void)err;
+    (void)why;
+    snprintf(trace + n, sizeof trace - n, "%s ", who);
+}
+
+static const struct mcxh_loader loader = {
+    .dir = TEST_MODULES,
+    .built_in = "/nonexistent/built-in",
+    .version = PACKAGE_VERSION,
+    .sofia_version = "1.12.11devel",
+};
+
+static void
+expect_reason(const char *name, const char *part)
+{
+    struct mcxh_mod mod = { 0 };
+
+    snprintf(mod.name, sizeof mod.name, "%s", name);
+    assert_false(mcxh_load(&mod, &loader));
+    assert_null(mod.desc);
+    if (!strstr(mod.reason, part)) {
+        fail_msg("%s: \"%s\" does not say \"%s\"", name, mod.reason, part);
+    }
+}
+
+static void
+loader_says_why(void **state)
+{
+    struct mcxh_mod mod = { .name = "t-base" };
+
+    (void)state;
+    assert_true(mcxh_load(&mod, &loader));
+    assert_string_equal(mod.desc->name, "t-base");
+    assert_string_equal(mod.reason, "");
+    expect_reason("t-abi", "ABI 2, this host has 1");
+    expect_reason("t-size", "octets, this host has");
+    expect_reason("t-version", "version 0.0.0, this host is");
+    expect_reason("t-sofia", "built with sofia-sip 9.9.9");
+    expect_reason("t-name", "the file holds module \"somebody-else\"");
+    expect_reason("t-nosym", "has no symbol mcx_module_t_nosym");
+    expect_reason("t-missing", "no t-missing.so in " TEST_MODULES);
+    expect_reason("../t-base", "a module's name has");
+    expect_reason("", "a module's name has");
+}
+
+static void
+search_path(void **state)
+{
+    struct mcxh_mod mod = { .name = "t-base" };
+    struct mcxh_loader how = loader;
+
+    (void)state;
+    how.dir = NULL;
+    assert_false(mcxh_load(&mod, &how));
+    assert_int_equal(setenv("MCX_MODULE_DIR", TEST_MODULES, 1), 0);
+    assert_true(mcxh_load(&mod, &how));
+    assert_int_equal(unsetenv("MCX_MODULE_DIR"), 0);
+    how.built_in = TEST_MODULES;
+    mod.desc = NULL;
+    assert_true(mcxh_load(&mod, &how));
+    /* A folder without the file is passed over. */
+    how.dir = "/nonexistent";
+    mod.desc = NULL;
+    assert_true(mcxh_load(&mod, &how));
+}
+
+static void
+fixed_modules(void **state)
+{
+    static const struct mcx_module half = {
+        .abi = MCX_MODULE_ABI, .size = sizeof half, .name = "half",
+        .version = PACKAGE_VERSION
+    };
+    static const struct mcx_module *const table[] = { &half, NULL };
+    struct mcxh_loader how = loader;
+    struct mcxh_mod mod = { .name = "half" };
+
+    (void)state;
+    how.fixed = table;
+    assert_false(mcxh_load(&mod, &how));
+    assert_non_null(strstr(mod.reason, "without start"));
+}
+
+struct fixture {
+    struct mcx_config *config;
+    struct mcxh_host host;
+    struct mcx_text text;
+};
+
+static void
+set_up(struct fixture *f)
+{
+    memset(f, 0, sizeof *f);
+    trace[0] = '\0';
+    assert_int_equal(mcx_config_new(&f->config), MCX_OK);
+    mcxh_host_init(&f->host, f->config);
+    f->host.table.env = mcx_env_system();
+    f->host.emit = on_event;
+}
+
+static void
+tear_down(struct fixture *f)
+{
+    mcxh_host_deinit(&f->host);
+    mcx_config_free(f->config);
+}
+
+static void
+order_and_reverse(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    /* t-user needs t.base, which t-base provides; t-wanter wants t.user. */
+    assert_int_equal(mcxh_host_start(&f.host, "t-wanter t-user t-base", "",
+                                     &loader, &f.text), MCX_OK);
+    assert_string_equal(trace, "+t-base +t-user +t-wanter ");
+    assert_string_equal(mcxh_host_feature(&f.host, "t.base"), "t-base");
+    assert_null(mcxh_host_feature(&f.host, "t.nobody"));
+    assert_int_equal(mcxh_counter(&f.host.counters, "test.started"), 3);
+    trace[0] = '\0';
+    mcxh_host_stop(&f.host);
+    assert_string_equal(trace, "-t-wanter -t-user -t-base ");
+    tear_down(&f);
+}
+
+static void
+expect_failure(const char *names, const char *part)
+{
+    struct fixture f;
+
+    set_up(&f);
+    assert_int_not_equal(
+        mcxh_host_start(&f.host, names, "", &loader, &f.text), MCX_OK);
+    if (!strstr(f.text.s, part)) {
+        fail_msg("%s: \"%s\" does not say \"%s\"", names, f.text.s, part);
+    }
+    assert_int_equal(f.host.n_order, 0);
+    assert_null(strchr(trace, '+'));
+    tear_down(&f);
+}
+
+static void
+missing_and_circles(void **state)
+{
+    (void)state;
+    expect_failure("t-user", "module t-user: needs \"t.base\"");
+    expect_failure("t-circle-a t-circle-b", "a circle of needs");
+    expect_failure("t-base t-abi", "module t-abi: module ABI");
+    expect_failure("t-base t-missing", "module t-missing: no t-missing.so");
+}
+
+static void
+wants_may_circle(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    assert_int_equal(mcxh_host_start(&f.host, "t-polite-a t-polite-b", "",
+                                     &loader, &f.text), MCX_OK);
+    assert_int_equal(f.host.n_order, 2);
+    tear_down(&f);
+}
+
+static void
+optional_modules(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    assert_int_equal(
+        mcxh_host_start(&f.host, "t-base", "t-abi t-user t-base", &loader,
+                        &f.text), MCX_OK);
+    assert_string_equal(trace, "+t-base +t-user ");
+    assert_int_equal(f.host.n_mods, 3);
+    assert_non_null(strstr(f.host.mod[1].reason, "ABI"));
+    tear_down(&f);
+}
+
+static void
+start_failures(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    assert_int_equal(mcx_config_set(f.config, "t-user", "fail", "yes", "x"),
+                     MCX_OK);
+    assert_int_equal(mcxh_host_start(&f.host, "t-base t-user", "", &loader,
+                                     &f.text), MCX_E_STATE);
+    assert_string_equal(f.text.s, "module t-user: told to fail");
+    assert_string_equal(trace, "+t-base -t-base ");
+    tear_down(&f);
+
+    /* Optional, and one that needs it. */
+    set_up(&f);
+    assert_int_equal(mcx_config_set(f.config, "t-base", "fail", "yes", "x"),
+                     MCX_OK);
+    assert_int_equal(mcxh_host_start(&f.host, "", "t-base t-user", &loader,
+                                     &f.text), MCX_OK);
+    assert_string_equal(trace, "");
+    assert_non_null(strstr(f.host.mod[1].reason, "did not start"));
+    tear_down(&f);
+}
+
+static void
+check_setting(const char *section, const char *name, const char *value,
+              const char *part)
+{
+    struct fixture f;
+
+    set_up(&f);
+    assert_int_equal(mcx_config_set(f.config, section, name, value, "t.conf"),
+                     MCX_OK);
+    assert_int_equal(mcxh_host_start(&f.host, "t-base", "", &loader,
+                                     &f.text), MCX_E_CONFIG);
+    if (!strstr(f.text.s, part)) {
+        fail_msg("[%s] %s: \"%s\" does not say \"%s\"", section, name,
+                 f.text.s, part);
+    }
+    tear_down(&f);
+}
+
+static void
+settings(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    check_setting("t-base", "numbr", "3", "numbr");
+    check_setting("t-base", "number", "10", "number");
+    check_setting("t-bsae", "number", "3", "[t-bsae]");
+    check_setting("peer *", "options", "sdp-ids rel99", "peer option");
+    check_setting("peer *", "optoins", "sdp-ids", "optoins");
+
+    set_up(&f);
+    assert_int_equal(mcx_config_set(f.config, "peer *", "options", "sdp-ids",
+                                    "x"), MCX_OK);
+    assert_int_equal(mcx_config_set(f.config, "peer sip:b@x", "options",
+                                    "rel13-map keymgmt-alias", "x"), MCX_OK);
+    assert_int_equal(mcxh_host_start(&f.host, "t-base", "", &loader,
+                                     &f.text), MCX_OK);
+    assert_string_equal(f.host.table.option(&f.host.table, "t-base",
+                                            "number"), "7");
+    assert_null(f.host.table.option(&f.host.table, "t-base", "none"));
+    assert_int_equal(f.host.table.peer(&f.host.table, "sip:b@x"),
+                     MCX_PEER_REL13_MAP | MCX_PEER_KEYMGMT_ALIAS);
+    assert_int_equal(f.host.table.peer(&f.host.table, "sip:c@x"),
+                     MCX_PEER_SDP_IDS);
+    tear_down(&f);
+}
+
+static void
+take(void *arg, const char *name, uint64_t value)
+{
+    uint64_t *sum = arg;
+
+    (void)name;
+    *sum += value;
+}
+
+static void
+counters(void **state)
+{
+    static char names[MCXH_COUNTERS_MAX + 20][16];
+    struct mcxh_counters c;
+    uint64_t sum = 0;
+
+    (void)state;
+    mcxh_counters_init(&c);
+    mcxh_counters_each(&c, take, &sum);
+    assert_int_equal(sum, 0);
+    for (size_t i = 0; i < MCXH_COUNTERS_MAX + 20; i++) {
+        snprintf(names[i], sizeof names[i], "n%zu", i);
+        mcxh_count(&c, names[i]);
+        mcxh_count(&c, names[i]);
+    }
+    assert_int_equal(mcxh_counter(&c, "n0"), 2);
+    assert_int_equal(mcxh_counter(&c, "host.other"), 2 * 21);
+    mcxh_counters_each(&c, take, &sum);
+    assert_int_equal(sum, 2 * (MCXH_COUNTERS_MAX + 20));
+    mcxh_counters_deinit(&c);
+}
+
+static void
+out_parts(void **state)
+{
+    struct mcx_out out = { 0 };
+
+    (void)state;
+    for (int i = 0; i < MCX_OUT_PART_MAX; i++) {
+        assert_int_equal(mcx_out_add(&out, "text/plain",
+                                     mcx_bytes("a\0b", 3)), MCX_OK);
+    }
+    assert_int_equal(mcx_out_add(&out, "text/plain", mcx_bytes("", 0)),
+                     MCX_E_TOOBIG);
+    assert_int_equal(out.part[3].n, 3);
+    assert_memory_equal(out.part[3].body, "a\0b", 4);
+    out.sdp_value = strdup("mikey x");
+    out.extra_headers = strdup("X: y\r\n");
+    mcxh_out_clear(&out);
+    assert_int_equal(out.n_parts, 0);
+    assert_null(out.sdp_value);
+    assert_int_equal(mcx_out_add(&out, NULL, mcx_bytes("", 0)), MCX_E_ARG);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loader_says_why),
+        cmocka_unit_test(search_path),
+        cmocka_unit_test(fixed_modules),
+        cmocka_unit_test(order_and_reverse),
+        cmocka_unit_test(missing_and_circles),
+        cmocka_unit_test(wants_may_circle),
+        cmocka_unit_test(optional_modules),
+        cmocka_unit_test(start_failures),
+        cmocka_unit_test(settings),
+        cmocka_unit_test(counters),
+        cmocka_unit_test(out_parts),
+    };
+
+    mcx_log_level(MCX_AREA_HOST, 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
