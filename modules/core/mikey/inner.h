@@ -1,0 +1,57 @@
+/* inner.h -- what open.c and build.c share: policies, key parameters, and the
+ * questions both ask of the key ring. */
+#ifndef MCX_CORE_MIKEY_INNER_H
+#define MCX_CORE_MIKEY_INNER_H
+
+#include "pl.h"
+
+/* ---- profile.c --------------------------------------------------------- */
+
+/* The profile of a kind when the message says nothing (TS 33.180 E.2.2,
+ * E.3.2, E.4.2). */
+struct mcx_sp_profile mcx_profile_default(unsigned kind);
+/* What the SP payloads of 'm' ask for; the default when there are none. */
+mcx_err mcx_profile_of(struct mcx_sp_profile *out,
+                       const struct mcx_mikey_msg *m, unsigned kind,
+                       struct mcx_why *why) MCX_MUST_USE;
+/* The parameters of the default profile, for an SP payload. */
+enum { MCX_PROFILE_PARAMS_MAX = 40 };
+mcx_err mcx_profile_write(struct mcx_wr *wr, unsigned kind) MCX_MUST_USE;
+
+/* ---- keyparams.c ------------------------------------------------------- */
+
+/* Reads the key parameters of 'ext' (TS 33.180 E.6) with the key they belong
+ * to.  Every failure is a refusal of the key. */
+mcx_err mcx_key_params_open(struct mcx_key_params *out,
+                            const struct mcx_ext *ext,
+                            const struct mcx_ssv *key, uint32_t csb_id,
+                            unsigned peer, int64_t now_ms,
+                            struct mcx_why *why) MCX_MUST_USE;
+/* Writes form A: the data of the extension. */
+mcx_err mcx_key_params_write(struct mcx_wr *wr,
+                             const struct mcx_key_params *params,
+                             const struct mcx_ssv *key, uint32_t csb_id,
+                             int64_t t_unix_s,
+                             const struct mcx_env *env) MCX_MUST_USE;
+
+/* ---- whom.c ------------------------------------------------------------ */
+
+/* One end of a message: its identity, KMS and the UIDs it may have in the
+ * key period of T.  uid[0] is that of the period; uid[1] that of the
+ * neighbour, when T lies within the live window of the boundary. */
+struct mcx_end {
+    const char *uri;
+    struct mcx_kms_info kms;
+    struct mcx_kms_pub *pub; /* a reference */
+    uint64_t no[2];
+    struct mcx_uid uid[2];
+    size_t n;
+};
+/* Fills no, uid and n from uri and kms.  'neighbour' allows uid[1].
+ * MCX_E_ARG: T lies before the first period. */
+mcx_err mcx_end_uids(struct mcx_end *end, int64_t t_ms,
+                     bool neighbour) MCX_MUST_USE;
+/* Is the certificate good at 't_ms'? */
+bool mcx_kms_info_valid(const struct mcx_kms_info *kms, int64_t t_ms);
+
+#endif /* MCX_CORE_MIKEY_INNER_H */

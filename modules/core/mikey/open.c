@@ -1,0 +1,596 @@
+/* open.c -- station 2 to 3: who sent this, is it for us, is it new, and what
+ * key does it carry.
+ *
+ * Called by the modules' workers and by mcx-mikey; parse.c came before.  The
+ * order of checks is that of the design defaults and of RFC 6509 2.2.2: what
+ * is cheap and public first, then the signature, and only for a message whose
+ * signature is good the replay entry and the pairing.
+ *
+ *   shape, purpose tag, T window, replay look-up, identities, signature,
+ *   replay entry, SAKKE with its check, key parameters, policy
+ *
+ * Offsets in refusals are those of the octets that were judged. */
+#include <config.h>
+#include <openssl/evp.h>
+#include "inner.h"
+
+enum { IDR_DATA = 5, T_VALUE = 2, SIGN_DATA = 2, SAKKE_DATA = 5,
+       EXT_DATA = 4 };
+
+/* One opening on its way. */
+struct opening {
+    const struct mcx_mikey_msg *msg;
+    const struct mcx_open *how;
+    struct mcx_why *why;
+    struct mcx_key_msg *km; /* filled as things become known */
+    int64_t now_ms, t_ms;
+    struct mcx_end i, r; /* initiator; ourselves when not 'to_self' */
+};
+
+static mcx_err
+refuse_idr(const struct opening *o, mcx_reason reason, unsigned role)
+{
+    static const char *const word[MCX_ROLE_COUNT] = {
+        [MCX_ROLE_I] = "IDRi",       [MCX_ROLE_R] = "IDRr",
+        [MCX_ROLE_KMSI] = "IDRkmsi", [MCX_ROLE_KMSR] = "IDRkmsr",
+        [MCX_ROLE_UIDI] = "IDRuidi", [MCX_ROLE_UIDR] = "IDRuidr",
+    };
+    size_t at = o->msg->idr[role].at;
+
+    return MCX_REFUSE(o->why, reason, word[role], at ? at + IDR_DATA : 0,
+                      "RFC 6509 2.2.2");
+}
+
+/* Turns a failure that is nobody's fault into one with a reason. */
+static mcx_err
+refuse_world(const struct opening *o, mcx_err err, const char *payload)
+{
+    if (err == MCX_E_NOMEM) {
+        return MCX_REFUSE(o->why, MCX_R_MEMORY, payload, 0, "");
+    }
+    return MCX_REFUSE(o->why, MCX_R_CRYPTO, payload, 0, "");
+}
+
+/* ---- before anybody is asked ------------------------------------------- */
+
+static mcx_err
+check_shape(const struct opening *o)
+{
+    const struct mcx_mikey_msg *m = o->msg;
+
+    if (m->data_type != MCX_DT_SAKKE) {
+        return MCX_REFUSE(o->why, MCX_R_DATA_TYPE, "HDR", 1, "RFC 6509 4.1");
+    }
+    /* SPEC TS 33.180 E.1.2: PRF-HMAC-SHA-256 and nothing else. */
+    if (m->prf != MCX_PRF_HMAC_SHA256) {
+        return MCX_REFUSE(o->why, MCX_R_PRF, "HDR", 3, "TS 33.180 E.1.2");
+    }
+    return MCX_OK;
+}
+
+static mcx_err
+check_purpose(const struct opening *o)
+{
+    unsigned kind = MCX_KEY_ID_KIND(o->msg->csb_id);
+
+    /* An SPK is never sent in MIKEY: both servers have it by hand. */
+    if (kind >= MCX_KIND_COUNT || kind == MCX_KIND_SPK
+        || (o->how->kinds && !(o->how->kinds & MCX_KIND_BIT(kind)))) {
+        return MCX_REFUSE(o->why, MCX_R_PURPOSE, "HDR", 4,
+                          "TS 33.180 5.2.2");
+    }
+    return MCX_OK;
+}
+
+/* Milliseconds since 1970 of the first second of period 'no'; no further
+ * back than the first one. */
+static int64_t
+period_start_ms(const struct mcx_period *period, uint64_t no)
+{
+    return (mcx_period_start(period, no) - MCX_NTP_UNIX_DIFF) * 1000;
+}
+
+/* The oldest T that is accepted now. */
+static mcx_err
+window_start(const struct opening *o, int64_t *start_ms)
+{
+    struct mcx_kms_info own;
+    uint64_t no;
+
+    *start_ms = o->now_ms - MCX_WINDOW_BACK_S * INT64_C(1000);
+    if (o->how->window == MCX_WINDOW_LIVE) {
+        return MCX_OK;
+    }
+    if (mcx_ring_kms_of(o->how->ring, o->how->self, &own, NULL) != MCX_OK) {
+        return MCX_REFUSE(o->why, MCX_R_NO_USER, "IDRr", 0,
+                          "TS 33.180 F.2.1");
+    }
+    if (mcx_period_no(&no, &own.period,
+                      o->now_ms / 1000 + MCX_NTP_UNIX_DIFF)
+        == MCX_OK) {
+        int64_t s = period_start_ms(&own.period, no > 0 ? no - 1 : 0);
+
+        *start_ms = s < *start_ms ? s : *start_ms;
+    }
+    return MCX_OK;
+}
+
+static mcx_err
+check_time(const struct opening *o)
+{
+    int64_t oldest;
+
+    if (o->t_ms > o->now_ms + MCX_WINDOW_AHEAD_S * INT64_C(1000)) {
+        return MCX_REFUSE(o->why, MCX_R_TOO_NEW, "T",
+                          o->msg->t_at + T_VALUE, "RFC 3830 5.4");
+    }
+    MCX_TRY(window_start(o, &oldest));
+    if (o->t_ms < oldest) {
+        return MCX_REFUSE(o->why, MCX_R_TOO_OLD, "T",
+                          o->msg->t_at + T_VALUE, "RFC 3830 5.4");
+    }
+    return MCX_OK;
+}
+
+static mcx_err
+replay_result(const struct opening *o, mcx_err err)
+{
+    if (err == MCX_E_REPLAY) {
+        return MCX_REFUSE(o->why, MCX_R_REPLAYED, "T",
+                          o->msg->t_at + T_VALUE, "RFC 3830 5.4");
+    }
+    if (err == MCX_E_BUSY) {
+        return MCX_REFUSE(o->why, MCX_R_REPLAY_FULL, "T",
+                          o->msg->t_at + T_VALUE, "RFC 3830 5.4");
+    }
+    return err == MCX_OK ? MCX_OK : refuse_world(o, err, "T");
+}
+
+static mcx_err
+check_replay(const struct opening *o)
+{
+    unsigned n = sizeof o->km->digest;
+
+    /* The signature's own octets stay out: ECCSI signatures are malleable. */
+    if (!EVP_Digest(o->msg->octets.p, o->msg->signed_size, o->km->digest, &n,
+                    EVP_sha256(), NULL)) {
+        return refuse_world(o, MCX_E_INTERNAL, "");
+    }
+    if (!o->how->replay) {
+        return MCX_OK;
+    }
+    return replay_result(o, mcx_replay_look(o->how->replay, o->km->digest,
+                                            o->now_ms, o->how->resume));
+}
+
+/* ---- identities -------------------------------------------------------- */
+
+static bool
+is_text(const struct mcx_idr *idr, const char *text)
+{
+    return mcx_bytes_eq(idr->data, mcx_bytes_str(text));
+}
+
+/* Copies an identity that will be used as a C string. */
+static bool
+take_text(char out[MCX_URI_MAX], struct mcx_bytes b)
+{
+    if (b.n == 0 || b.n >= MCX_URI_MAX || memchr(b.p, '\0', b.n) != NULL) {
+        return false;
+    }
+    memcpy(out, b.p, b.n);
+    out[b.n] = '\0';
+    return true;
+}
+
+/* Keeps of the candidates the one that is 'uid'. */
+static bool
+narrow(struct mcx_end *end, struct mcx_bytes uid)
+{
+    size_t i;
+
+    for (i = 0; i < end->n; i++) {
+        if (mcx_bytes_eq(uid, mcx_bytes(end->uid[i].b, MCX_UID_SIZE))) {
+            end->uid[0] = end->uid[i];
+            end->no[0] = end->no[i];
+            end->n = 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The KMS of one end: the payload's when there is one, which must be known
+ * and must not contradict what the ring knows of the identity. */
+static mcx_err
+find_kms(const struct opening *o, struct mcx_end *end, unsigned kms_role,
+         mcx_reason contradiction)
+{
+    const struct mcx_idr *idr = &o->msg->idr[kms_role];
+    mcx_err err;
+
+    err = mcx_ring_kms_of(o->how->ring, end->uri, &end->kms, &end->pub);
+    if (idr->at) {
+        struct mcx_kms_info named;
+        struct mcx_kms_pub *pub = NULL;
+
+        if (mcx_ring_kms(o->how->ring, idr->data, &named, &pub) != MCX_OK) {
+            return refuse_idr(o, MCX_R_NO_KMS, kms_role);
+        }
+        if (err == MCX_OK && !is_text(idr, end->kms.uri)) {
+            mcx_kms_pub_free(pub);
+            return refuse_idr(o, contradiction, kms_role);
+        }
+        mcx_kms_pub_free(end->pub);
+        end->kms = named;
+        end->pub = pub;
+        err = MCX_OK;
+    }
+    if (err != MCX_OK) {
+        return refuse_idr(o, MCX_R_NO_KMS, kms_role);
+    }
+    if (!mcx_kms_info_valid(&end->kms, o->t_ms)) {
+        return refuse_idr(o, MCX_R_CERT_REVOKED, kms_role);
+    }
+    if (mcx_end_uids(end, o->t_ms, true) != MCX_OK) {
+        return MCX_REFUSE(o->why, MCX_R_TOO_OLD, "T", o->msg->t_at + T_VALUE,
+                          "TS 33.180 F.2.1");
+    }
+    return MCX_OK;
+}
+
+/* Who sent it, as far as can be said before the signature. */
+static mcx_err
+check_initiator(struct opening *o)
+{
+    const struct mcx_idr *idri = &o->msg->idr[MCX_ROLE_I];
+    const struct mcx_idr *uidi = &o->msg->idr[MCX_ROLE_UIDI];
+    char *uri = o->km->initiator;
+    bool guess = false;
+
+    if (o->how->from) {
+        if (idri->at && !is_text(idri, o->how->from)) {
+            return refuse_idr(o, MCX_R_INITIATOR, MCX_ROLE_I);
+        }
+        if (!take_text(uri, mcx_bytes_str(o->how->from))) {
+            return refuse_idr(o, MCX_R_INITIATOR, MCX_ROLE_I);
+        }
+    } else if (idri->at) {
+        if (!take_text(uri, idri->data)) {
+            return refuse_idr(o, MCX_R_INITIATOR, MCX_ROLE_I);
+        }
+    } else {
+        /* Hidden, or not named at all: only we ourselves can be guessed. */
+        guess = uidi->at && o->how->allow_self;
+        if (!guess || !take_text(uri, mcx_bytes_str(o->how->self))) {
+            return refuse_idr(o, MCX_R_INITIATOR_HIDDEN, MCX_ROLE_UIDI);
+        }
+    }
+    o->i.uri = uri;
+    MCX_TRY(find_kms(o, &o->i, MCX_ROLE_KMSI, MCX_R_INITIATOR));
+    if (uidi->at && !narrow(&o->i, uidi->data)) {
+        return refuse_idr(o,
+                          guess ? MCX_R_INITIATOR_HIDDEN : MCX_R_INITIATOR,
+                          MCX_ROLE_UIDI);
+    }
+    return MCX_OK;
+}
+
+/* Is it for us?  SPEC RFC 3830 9.5: without a responder's identity a message
+ * made for somebody else would verify here. */
+static mcx_err
+check_responder(struct opening *o)
+{
+    const struct mcx_idr *idrr = &o->msg->idr[MCX_ROLE_R];
+    const struct mcx_idr *uidr = &o->msg->idr[MCX_ROLE_UIDR];
+    const char *self = o->how->self;
+    bool ours;
+
+    if (!idrr->at && !uidr->at) {
+        return refuse_idr(o, MCX_R_RESPONDER, MCX_ROLE_R);
+    }
+    ours = !idrr->at || is_text(idrr, self);
+    if (!mcx_ring_has_user(o->how->ring, self)) {
+        return refuse_idr(o, MCX_R_NO_USER,
+                          idrr->at ? MCX_ROLE_R : MCX_ROLE_UIDR);
+    }
+    o->r.uri = self;
+    if (ours) {
+        MCX_TRY(find_kms(o, &o->r, MCX_ROLE_KMSR, MCX_R_RESPONDER));
+        ours = !uidr->at || narrow(&o->r, uidr->data);
+    }
+    if (ours) {
+        return take_text(o->km->responder, mcx_bytes_str(self))
+                   ? MCX_OK
+                   : refuse_idr(o, MCX_R_NO_USER, MCX_ROLE_R);
+    }
+    o->km->to_self = o->how->allow_self && strcmp(self, o->i.uri) == 0;
+    if (!o->km->to_self) {
+        return refuse_idr(o, MCX_R_RESPONDER,
+                          idrr->at && !is_text(idrr, self) ? MCX_ROLE_R
+                                                           : MCX_ROLE_UIDR);
+    }
+    if (idrr->at && !take_text(o->km->responder, idrr->data)) {
+        return refuse_idr(o, MCX_R_RESPONDER, MCX_ROLE_R);
+    }
+    return MCX_OK;
+}
+
+static mcx_err
+check_identities(struct opening *o)
+{
+    MCX_TRY(check_initiator(o));
+    return check_responder(o);
+}
+
+/* ---- signature and replay entry ---------------------------------------- */
+
+static mcx_err
+verify_as(const struct opening *o, const struct mcx_uid *uid, size_t covered,
+          struct mcx_why *why)
+{
+    return mcx_eccsi_verify(o->i.pub, mcx_bytes(uid->b, sizeof uid->b),
+                            mcx_bytes(o->msg->octets.p, covered),
+                            o->msg->sign, why);
+}
+
+static mcx_err
+verify_signature(const struct opening *o)
+{
+    struct mcx_why why = { 0 };
+    mcx_err err = MCX_E_AUTH;
+    size_t i;
+
+    for (i = 0; i < o->i.n; i++) {
+        struct mcx_why w = { 0 };
+
+        err = verify_as(o, &o->i.uid[i], o->msg->signed_size, &w);
+        if (err != MCX_OK && w.reason == MCX_R_SIGNATURE
+            && (o->how->peer & MCX_PEER_SIGN_WITHOUT_HEADER)) {
+            err = verify_as(o, &o->i.uid[i], o->msg->signed_size - 2, &w);
+        }
+        if (err == MCX_OK) {
+            return MCX_OK;
+        }
+        why = w;
+        if (w.reason != MCX_R_SIGNATURE) { /* no period would change it */
+            break;
+        }
+    }
+    if (why.reason == MCX_R_NONE) {
+        return refuse_world(o, err, "SIGN");
+    }
+    return MCX_REFUSE(o->why, why.reason, "SIGN",
+                      o->msg->sign_at + SIGN_DATA + why.offset,
+                      why.clause[0] ? why.clause : "RFC 6507 5.2.2");
+}
+
+/* When T will have left the window. */
+static int64_t
+expires_ms(const struct opening *o)
+{
+    int64_t live = o->t_ms + (MCX_WINDOW_BACK_S + 1) * INT64_C(1000);
+    struct mcx_kms_info own;
+    uint64_t no;
+
+    if (o->how->window == MCX_WINDOW_STORED
+        && mcx_ring_kms_of(o->how->ring, o->how->self, &own, NULL) == MCX_OK
+        && mcx_period_no(&no, &own.period,
+                         o->t_ms / 1000 + MCX_NTP_UNIX_DIFF)
+               == MCX_OK) {
+        int64_t stored = period_start_ms(&own.period, no + 2) + 1000;
+
+        return stored > live ? stored : live;
+    }
+    return live;
+}
+
+static mcx_err
+enter_replay(const struct opening *o)
+{
+    if (!o->how->replay) {
+        return MCX_OK;
+    }
+    return replay_result(o, mcx_replay_enter(o->how->replay, o->km->digest,
+                                             o->now_ms, expires_ms(o),
+                                             o->how->resume, false));
+}
+
+static void
+park(const struct opening *o)
+{
+    if (o->how->replay) {
+        mcx_replay_park(o->how->replay, o->km->digest);
+    }
+}
+
+/* ---- the key ----------------------------------------------------------- */
+
+/* The payload that is sealed to us, and where its data begins. */
+static mcx_err
+our_sakke(const struct opening *o, struct mcx_sakke_pl *out)
+{
+    const struct mcx_mikey_msg *m = o->msg;
+    size_t i;
+
+    if (!o->km->to_self) {
+        *out = m->sakke;
+        return MCX_OK;
+    }
+    for (i = 0; i < m->n_ext; i++) {
+        if (m->ext[i].type == MCX_EXT_SAKKE_TO_SELF) {
+            struct mcx_rd rd = mcx_rd(m->octets);
+            uint8_t next;
+
+            rd = mcx_rd_sub(&rd, m->ext[i].at + EXT_DATA, m->ext[i].data.n);
+            MCX_TRY(mcx_pl_sakke_body(out, &rd, &next, o->why));
+            if (mcx_rd_left(&rd) > 0) {
+                return MCX_REFUSE(o->why, MCX_R_TRAILING, "SAKKE", rd.at,
+                                  "TS 33.180 E.5");
+            }
+            return MCX_OK;
+        }
+    }
+    return MCX_REFUSE(o->why, MCX_R_PAYLOAD_MISSING, "EXT", m->octets.n,
+                      "TS 33.180 E.5");
+}
+
+static mcx_err
+open_sakke(const struct opening *o)
+{
+    const struct mcx_end *me = o->km->to_self ? &o->i : &o->r;
+    struct mcx_sakke_pl pl;
+    struct mcx_why why = { 0 };
+    bool missing = false;
+    mcx_err err = MCX_E_NO_PERIOD;
+    size_t i;
+
+    MCX_TRY(our_sakke(o, &pl));
+    for (i = 0; i < me->n; i++) {
+        struct mcx_user_key *key = NULL;
+
+        err = mcx_ring_user(o->how->ring, me->uri, me->no[i], &key);
+        if (err != MCX_OK) {
+            missing |= err == MCX_E_NO_PERIOD;
+            continue;
+        }
+        err = mcx_sakke_open(&o->km->key, key, pl.data, &why);
+        mcx_user_key_free(key);
+        if (err == MCX_OK || why.reason != MCX_R_SAKKE_CHECK) {
+            break;
+        }
+    }
+    if (err == MCX_OK) {
+        return MCX_OK;
+    }
+    if (missing && (why.reason == MCX_R_NONE
+                    || why.reason == MCX_R_SAKKE_CHECK)) {
+        return MCX_REFUSE(o->why, MCX_R_NO_PERIOD_KEY, "SAKKE", pl.at,
+                          "TS 33.180 F.2.1");
+    }
+    if (why.reason != MCX_R_NONE) {
+        return MCX_REFUSE(o->why, why.reason, "SAKKE",
+                          pl.at + SAKKE_DATA + why.offset,
+                          why.clause[0] ? why.clause : "RFC 6508 6.2.2");
+    }
+    if (err == MCX_E_NO_IDENTITY) {
+        return MCX_REFUSE(o->why, MCX_R_NO_USER, "SAKKE", pl.at,
+                          "TS 33.180 F.2.1");
+    }
+    return refuse_world(o, err, "SAKKE");
+}
+
+/* SPEC TS 33.180 5.2.3: a GMK's CSB ID is the GUK-ID of the receiver; of
+ * SAKKE-to-self, that of the receiver the message was made for. */
+static mcx_err
+take_ids(const struct opening *o)
+{
+    struct mcx_key_msg *km = o->km;
+    mcx_err err;
+
+    km->key_id = km->csb_id;
+    if (km->kind != MCX_KIND_GMK) {
+        return MCX_OK;
+    }
+    if (km->responder[0] == '\0') { /* to self, and the other is hidden */
+        return refuse_idr(o, MCX_R_RESPONDER, MCX_ROLE_UIDR);
+    }
+    err = mcx_guk_id(&km->key_id, &km->key, km->csb_id, km->responder);
+    return err == MCX_OK ? MCX_OK : refuse_world(o, err, "HDR");
+}
+
+static mcx_err
+take_params(const struct opening *o)
+{
+    size_t i;
+
+    for (i = 0; i < o->msg->n_ext; i++) {
+        if (o->msg->ext[i].type == MCX_EXT_KEY_PARAMS) {
+            return mcx_key_params_open(&o->km->params, &o->msg->ext[i],
+                                       &o->km->key, o->km->csb_id,
+                                       o->how->peer, o->now_ms, o->why);
+        }
+    }
+    return MCX_OK;
+}
+
+/* What is public of the message, copied out of the foreign octets. */
+static void
+take_public(struct opening *o)
+{
+    struct mcx_key_msg *km = o->km;
+    const struct mcx_mikey_msg *m = o->msg;
+
+    km->kind = MCX_KEY_ID_KIND(m->csb_id);
+    km->csb_id = m->csb_id;
+    km->t = m->t;
+    km->t_unix_ms = o->t_ms;
+    km->prf = m->prf;
+    km->rand_n = m->rand.n; /* at most 255: its length is one octet */
+    memcpy(km->rand, m->rand.p, m->rand.n);
+    memcpy(km->kms_i, o->i.kms.uri, sizeof km->kms_i);
+    if (o->r.pub) {
+        memcpy(km->kms_r, o->r.kms.uri, sizeof km->kms_r);
+    } else if (m->idr[MCX_ROLE_KMSR].at) {
+        (void)take_text(km->kms_r, m->idr[MCX_ROLE_KMSR].data);
+    }
+}
+
+/* Everything after the replay entry. */
+static mcx_err
+open_key(struct opening *o)
+{
+    MCX_TRY(open_sakke(o));
+    MCX_TRY(take_ids(o));
+    MCX_TRY(take_params(o));
+    return mcx_profile_of(&o->km->sp, o->msg, o->km->kind, o->why);
+}
+
+static mcx_err
+run(struct opening *o)
+{
+    mcx_err err;
+
+    MCX_TRY(check_shape(o));
+    MCX_TRY(check_purpose(o));
+    MCX_TRY(check_time(o));
+    MCX_TRY(check_replay(o));
+    MCX_TRY(check_identities(o));
+    MCX_TRY(verify_signature(o));
+    MCX_TRY(enter_replay(o));
+    take_public(o);
+    err = open_key(o);
+    /* It may be tried again: the period key may come, memory may return. */
+    if (err == MCX_E_NO_PERIOD || mcx_err_class(err) == MCX_CLASS_WORLD) {
+        park(o);
+    }
+    return err;
+}
+
+mcx_err
+mcx_mikey_open(struct mcx_key_msg *out, const struct mcx_mikey_msg *msg,
+               const struct mcx_open *how, struct mcx_why *why)
+{
+    MCX_SECRET(mcx_key_msg, km);
+    struct opening o = { .msg = msg, .how = how, .why = why, .km = &km };
+    mcx_err err;
+
+    memset(out, 0, sizeof *out);
+    if (!msg || msg->n_pl == 0 || !how || !how->env || !how->ring
+        || !how->self || !how->self[0] || (how->from && !how->from[0])) {
+        return MCX_E_ARG;
+    }
+    o.now_ms = how->env->unix_ms(how->env->ctx);
+    o.t_ms = mcx_ntp_to_unix_ms(msg->t, o.now_ms);
+    err = run(&o);
+    if (err == MCX_OK) {
+        *out = km;
+    } else if (err == MCX_E_NO_PERIOD) { /* good, and to be parked */
+        memcpy(out->initiator, km.initiator, sizeof out->initiator);
+        memcpy(out->digest, km.digest, sizeof out->digest);
+        out->csb_id = km.csb_id;
+    }
+    mcx_kms_pub_free(o.i.pub);
+    mcx_kms_pub_free(o.r.pub);
+    return err;
+}

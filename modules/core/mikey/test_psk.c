@@ -1,0 +1,218 @@
+/* test_psk.c -- pre-shared key messages: the vectors, and their neighbours
+ * that must be refused. */
+#include <config.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "../../../test-scenarios/vectors/vec.h"
+#include "test_env.h"
+
+#define F "mikey-psk-computed"
+enum { ROOM = 1024 };
+
+static char *
+path(char buf[80], size_t i, const char *name)
+{
+    (void)snprintf(buf, 80, "messages[%zu].%s", i, name);
+    return buf;
+}
+
+struct pair {
+    uint8_t init_buf[ROOM], resp_buf[ROOM], psk_buf[64];
+    struct mcx_mikey_msg init, resp;
+    struct mcx_bytes psk;
+};
+
+static void
+load(struct pair *p, size_t i)
+{
+    char name[80];
+    size_t n = vec_hex(F, path(name, i, "I_MESSAGE"), p->init_buf, ROOM);
+
+    assert_int_equal(mcx_mikey_parse(&p->init, mcx_bytes(p->init_buf, n),
+                                     NULL),
+                     MCX_OK);
+    n = vec_hex(F, path(name, i, "R_MESSAGE"), p->resp_buf, ROOM);
+    assert_int_equal(mcx_mikey_parse(&p->resp, mcx_bytes(p->resp_buf, n),
+                                     NULL),
+                     MCX_OK);
+    p->psk = mcx_bytes(p->psk_buf, vec_hex(F, path(name, i, "psk"),
+                                           p->psk_buf, sizeof p->psk_buf));
+}
+
+static void
+vectors(void **state)
+{
+    static struct pair p;
+    MCX_SECRET(mcx_psk_keys, keys);
+    uint8_t want[64];
+    char name[80];
+    size_t i, n;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        load(&p, i);
+        assert_int_equal(mcx_psk_open(&keys, &p.init, p.psk, NULL), MCX_OK);
+        assert_int_equal(keys.n, 1);
+        assert_int_equal(keys.k[0].type,
+                         vec_num(F, path(name, i, "keydata.type")));
+        n = vec_hex(F, path(name, i, "keydata.tgk"), want, sizeof want);
+        assert_int_equal(keys.k[0].key_n, n);
+        assert_memory_equal(keys.k[0].key, want, n);
+        n = vec_hex(F, path(name, i, "keydata.salt"), want, sizeof want);
+        assert_int_equal(keys.k[0].salt_n, n);
+        assert_memory_equal(keys.k[0].salt, want, n);
+        n = vec_hex(F, path(name, i, "keydata.spi_mki"), want, sizeof want);
+        assert_int_equal(keys.k[0].kv, 1);
+        assert_int_equal(keys.k[0].spi_n, n);
+        assert_memory_equal(keys.k[0].spi, want, n);
+        /* The traffic key that belongs to the carried TGK. */
+        n = vec_hex(F, path(name, i, "derived[0].tek16"), want, sizeof want);
+        {
+            uint8_t got[16];
+            uint8_t cs = (uint8_t)vec_num(F, path(name, i,
+                                                  "derived[0].cs_id"));
+
+            assert_int_equal(cs, p.init.cs[0].cs_id);
+            assert_int_equal(
+                mcx_mikey_derive(got, n, p.init.prf,
+                                 mcx_bytes(keys.k[0].key, keys.k[0].key_n),
+                                 MCX_LABEL_TEK, cs, p.init.csb_id,
+                                 p.init.rand),
+                MCX_OK);
+            assert_memory_equal(got, want, n);
+        }
+        assert_int_equal(mcx_psk_verify(&p.resp, &p.init, p.psk, NULL),
+                         MCX_OK);
+    }
+}
+
+static void
+refused(const struct pair *p, mcx_reason reason)
+{
+    static const struct mcx_psk_keys zero;
+    static struct mcx_psk_keys keys;
+    struct mcx_why why = { 0 };
+
+    memset(&keys, 0x55, sizeof keys);
+    assert_int_equal(mcx_psk_open(&keys, &p->init, p->psk, &why),
+                     mcx_reason_err(reason));
+    assert_int_equal(why.reason, reason);
+    assert_true(why.offset < p->init.octets.n);
+    assert_memory_equal(&keys, &zero, sizeof keys);
+}
+
+/* Every octet of every message: what still parses fails at the MAC. */
+static void
+every_octet_is_covered(void **state)
+{
+    static struct pair p;
+    size_t i, at, n_mac = 0;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        load(&p, i);
+        for (at = 0; at < p.init.octets.n; at++) {
+            struct mcx_bytes b = p.init.octets;
+
+            p.init_buf[at] ^= 1;
+            if (mcx_mikey_parse(&p.init, b, NULL) == MCX_OK
+                && p.init.data_type == MCX_DT_PSK_INIT
+                && p.init.kemac.encr_alg != 0
+                && p.init.kemac.mac_alg != 0) {
+                refused(&p, MCX_R_MAC);
+                n_mac++;
+            }
+            p.init_buf[at] ^= 1;
+            assert_int_equal(mcx_mikey_parse(&p.init, b, NULL), MCX_OK);
+        }
+        for (at = 0; at < p.resp.octets.n; at++) {
+            struct mcx_bytes b = p.resp.octets;
+            struct mcx_why why = { 0 };
+
+            p.resp_buf[at] ^= 1;
+            if (mcx_mikey_parse(&p.resp, b, NULL) == MCX_OK
+                && p.resp.data_type == MCX_DT_PSK_RESP
+                && p.resp.kemac.mac_alg != 0) {
+                assert_int_equal(mcx_psk_verify(&p.resp, &p.init, p.psk,
+                                                &why),
+                                 MCX_E_AUTH);
+                assert_int_equal(why.reason, MCX_R_MAC);
+                n_mac++;
+            }
+            p.resp_buf[at] ^= 1;
+            assert_int_equal(mcx_mikey_parse(&p.resp, b, NULL), MCX_OK);
+        }
+        p.psk_buf[0] ^= 1;
+        refused(&p, MCX_R_MAC);
+    }
+    assert_true(n_mac > 400);
+}
+
+static void
+null_algorithms(void **state)
+{
+    static struct pair p;
+
+    (void)state;
+    load(&p, 0);
+    p.init_buf[p.init.kemac.at + 1] = 0;
+    p.init.kemac.encr_alg = 0;
+    refused(&p, MCX_R_NULL_ALG);
+    load(&p, 0);
+    /* NULL MAC: the algorithm is zero and the message ends there. */
+    p.init_buf[p.init.signed_size - 1] = 0;
+    assert_int_equal(
+        mcx_mikey_parse(&p.init, mcx_bytes(p.init_buf, p.init.signed_size),
+                        NULL),
+        MCX_OK);
+    refused(&p, MCX_R_NULL_ALG);
+    /* A response is no initial message, and the other way round. */
+    load(&p, 0);
+    {
+        MCX_SECRET(mcx_psk_keys, keys);
+
+        assert_int_equal(mcx_psk_open(&keys, &p.resp, p.psk, NULL),
+                         MCX_E_UNSUPPORTED);
+        assert_int_equal(mcx_psk_verify(&p.init, &p.resp, p.psk, NULL),
+                         MCX_E_UNSUPPORTED);
+        assert_int_equal(mcx_psk_open(&keys, &p.init, mcx_bytes(NULL, 0),
+                                      NULL),
+                         MCX_E_ARG);
+    }
+}
+
+/* The response must be to this message: same T and CSB. */
+static void
+response_to_another(void **state)
+{
+    static struct pair a, b;
+    struct mcx_why why = { 0 };
+
+    (void)state;
+    load(&a, 0);
+    load(&b, 1);
+    assert_int_equal(mcx_psk_verify(&a.resp, &b.init, a.psk, &why),
+                     MCX_E_AUTH);
+    assert_string_equal(why.payload, "HDR");
+    a.init.t++;
+    assert_int_equal(mcx_psk_verify(&a.resp, &a.init, a.psk, &why),
+                     MCX_E_AUTH);
+    assert_string_equal(why.payload, "T");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vectors),
+        cmocka_unit_test(every_octet_is_covered),
+        cmocka_unit_test(null_algorithms),
+        cmocka_unit_test(response_to_another),
+    };
+
+    return cmocka_run_group_tests_name("mikey-psk", tests, NULL, NULL);
+}
