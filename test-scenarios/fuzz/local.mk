@@ -1,0 +1,63 @@
+# test-scenarios/fuzz: one target for every function that eats foreign octets.
+# replay_<t> runs files (always built); fuzz_<t> is libFuzzer's
+# (--enable-fuzzing with clang).
+FUZZ_TARGETS = mikey open text xml config
+fuzz_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/test-scenarios/fuzz
+
+check_PROGRAMS += replay_mikey replay_open replay_text replay_xml \
+	replay_config
+fuzz_main = test-scenarios/fuzz/fuzz_main.c test-scenarios/fuzz/fuzz.h
+replay_mikey_SOURCES = test-scenarios/fuzz/fuzz_mikey.c $(fuzz_main)
+replay_mikey_CPPFLAGS = $(fuzz_cppflags)
+replay_mikey_LDADD = libmcx-core-all.la
+replay_open_SOURCES = test-scenarios/fuzz/fuzz_open.c $(fuzz_main)
+replay_open_CPPFLAGS = $(fuzz_cppflags)
+replay_open_LDADD = libmcx-core-all.la
+replay_text_SOURCES = test-scenarios/fuzz/fuzz_text.c $(fuzz_main)
+replay_text_CPPFLAGS = $(fuzz_cppflags)
+replay_text_LDADD = libmcx-core-all.la
+replay_xml_SOURCES = test-scenarios/fuzz/fuzz_xml.c $(fuzz_main)
+replay_xml_CPPFLAGS = $(fuzz_cppflags)
+replay_xml_LDADD = libmcx-core-all.la
+replay_config_SOURCES = test-scenarios/fuzz/fuzz_config.c $(fuzz_main)
+replay_config_CPPFLAGS = $(fuzz_cppflags)
+replay_config_LDADD = libmcx-core-all.la
+
+if FUZZING
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+noinst_PROGRAMS += fuzz_mikey fuzz_open fuzz_text fuzz_xml fuzz_config
+fuzz_mikey_SOURCES = test-scenarios/fuzz/fuzz_mikey.c
+fuzz_mikey_CPPFLAGS = $(fuzz_cppflags)
+fuzz_mikey_LDADD = libmcx-core-all.la
+fuzz_mikey_LDFLAGS = $(fuzz_ldflags)
+fuzz_open_SOURCES = test-scenarios/fuzz/fuzz_open.c
+fuzz_open_CPPFLAGS = $(fuzz_cppflags)
+fuzz_open_LDADD = libmcx-core-all.la
+fuzz_open_LDFLAGS = $(fuzz_ldflags)
+fuzz_text_SOURCES = test-scenarios/fuzz/fuzz_text.c
+fuzz_text_CPPFLAGS = $(fuzz_cppflags)
+fuzz_text_LDADD = libmcx-core-all.la
+fuzz_text_LDFLAGS = $(fuzz_ldflags)
+fuzz_xml_SOURCES = test-scenarios/fuzz/fuzz_xml.c
+fuzz_xml_CPPFLAGS = $(fuzz_cppflags)
+fuzz_xml_LDADD = libmcx-core-all.la
+fuzz_xml_LDFLAGS = $(fuzz_ldflags)
+fuzz_config_SOURCES = test-scenarios/fuzz/fuzz_config.c
+fuzz_config_CPPFLAGS = $(fuzz_cppflags)
+fuzz_config_LDADD = libmcx-core-all.la
+fuzz_config_LDFLAGS = $(fuzz_ldflags)
+endif
+
+TESTS += test-scenarios/fuzz/replay.sh
+EXTRA_DIST += test-scenarios/fuzz/replay.sh test-scenarios/fuzz/fuzz-run.sh
+EXTRA_DIST += test-scenarios/fuzz/corpus
+
+# FUZZ_SECONDS each target; needs a build with --enable-fuzzing.
+.PHONY: fuzz fuzz-long
+FUZZ_SECONDS = 60
+fuzz: all
+	FUZZ_TARGETS="$(FUZZ_TARGETS)" SRCDIR=$(abs_top_srcdir) \
+	    BUILD=$(abs_top_builddir) \
+	    $(srcdir)/test-scenarios/fuzz/fuzz-run.sh $(FUZZ_SECONDS)
+fuzz-long:
+	$(MAKE) fuzz FUZZ_SECONDS=3600
