@@ -20,3 +20,4 @@ AM_TESTS_ENVIRONMENT = SRCDIR=$(abs_top_srcdir) BUILD=$(abs_top_builddir) \
 	FUZZ_TARGETS="$(FUZZ_TARGETS)"; export SRCDIR BUILD FUZZ_TARGETS;
 
 include test-scenarios/fuzz/local.mk
+include test-scenarios/sipp/local.mk
