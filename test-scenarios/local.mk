@@ -19,5 +19,28 @@ demo: all
 AM_TESTS_ENVIRONMENT = SRCDIR=$(abs_top_srcdir) BUILD=$(abs_top_builddir) \
 	FUZZ_TARGETS="$(FUZZ_TARGETS)"; export SRCDIR BUILD FUZZ_TARGETS;
 
+# Unit tests under valgrind, and those with threads in a build with
+# --enable-sanitize=thread.
+UNIT_TESTS = $(filter test_%,$(check_PROGRAMS))
+EACH_TEST = $(abs_top_srcdir)/test-scenarios/house/each-test
+.PHONY: check-valgrind check-threads check-call
+check-valgrind: all
+	@$(MAKE) $(check_PROGRAMS) >/dev/null
+	@MCX_CPU=portable $(EACH_TEST) 600 ./libtool --mode=execute valgrind \
+	    -q --error-exitcode=9 --leak-check=full \
+	    --errors-for-leak-kinds=definite -- $(UNIT_TESTS)
+check-threads: all
+	@$(MAKE) $(check_PROGRAMS) >/dev/null
+	@TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" \
+	    $(EACH_TEST) 300 -- $(filter $(THREAD_TESTS),$(UNIT_TESTS))
+# The call of two phones through the function, alone (monolithic builds).
+check-call: all
+	@$(MAKE) check TESTS="sip-glue/tools/test_call.sh"
+THREAD_TESTS = test_pool test_ring test_replay test_store test_srtp
+
+EXTRA_DIST += \
+	test-scenarios/house/each-test \
+	test-scenarios/house/install-packages
+
 include test-scenarios/fuzz/local.mk
 include test-scenarios/sipp/local.mk
