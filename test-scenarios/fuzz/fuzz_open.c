@@ -1,4 +1,5 @@
 /* fuzz_open.c -- opening a message with real keys behind it.
+ * With MCX_FUZZ_SEEDS=DIR it first writes good messages there.
  *
  * The first octet of the input chooses: bit 0, sign what follows again as the
  * function (so that what lies behind the signature is reached too); bit 1, the
@@ -6,6 +7,7 @@
  * with fixed secrets, time stands still.  Promises held: nothing but a good
  * message gives a key, and after a refusal the key is all zero. */
 #include <config.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sofia-mcx/mcx_mikey.h>
 #include "fuzz.h"
@@ -100,6 +102,34 @@ set_up(void)
     mcx_kms_pub_free(pub);
 }
 
+/* Writes one good message of each kind into 'dir': how the corpus was made. */
+static void
+write_seeds(const char *dir)
+{
+    unsigned kind;
+
+    for (kind = 0; kind < MCX_KIND_COUNT; kind++) {
+        struct mcx_key_params params = { .present = true, .status = 1 };
+        struct mcx_build how = { .env = &env, .ring = ring, .kind = kind,
+                                 .from = psi, .to = user };
+        uint8_t out[4096];
+        size_t n = sizeof out - 1;
+        char path[512];
+
+        how.params = kind == MCX_KIND_GMK ? &params : NULL;
+        how.hide_initiator = kind == MCX_KIND_MKFC;
+        how.sakke_to_self = kind == MCX_KIND_PCK;
+        out[0] = kind & 1;
+        if (mcx_mikey_build(out + 1, &n, NULL, &how, NULL) == MCX_OK) {
+            (void)snprintf(path, sizeof path, "%s/%s", dir,
+                           mcx_kind_word(kind));
+            FUZZ_HOLDS(env.write_file(env.ctx, path, mcx_bytes(out, n + 1),
+                                      0644)
+                       == MCX_OK);
+        }
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -113,6 +143,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (!ring) {
         set_up();
+        if (getenv("MCX_FUZZ_SEEDS")) {
+            write_seeds(getenv("MCX_FUZZ_SEEDS"));
+        }
     }
     if (n < 2) {
         return 0;
