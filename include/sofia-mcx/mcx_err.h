@@ -48,7 +48,8 @@ enum mcx_err_class {
     MCX_CLASS_OURS = 6
 };
 
-/* X(code, class, text).  The one list: enum, texts and classes come from it. */
+/* X(code, class, text).  The one list: enum, texts and classes are made of
+ * it. */
 #define MCX_ERR_LIST(X)                                                       \
     X(ARG, CALLER, "argument outside what the header allows")                 \
     X(STATE, CALLER, "call not allowed in this state")                        \

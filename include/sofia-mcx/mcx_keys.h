@@ -98,8 +98,8 @@ MCX_API void mcx_key_info(struct mcx_key_info *out, struct mcx_key *key);
 MCX_API struct mcx_key *mcx_keys_by_id(struct mcx_keys *keys, unsigned kind,
                                        uint32_t key_id);
 /* The active key of 'kind' bound to 'mc_id' (owner), or to 'impu' when
- * 'mc_id' is NULL; with both NULL or "" the one bound to nobody (a client's
- * own). */
+ * 'mc_id' is NULL; with both given both must match, the newest of several;
+ * with both NULL or "" the one bound to nobody (a client's own). */
 MCX_API struct mcx_key *mcx_keys_current(struct mcx_keys *keys, unsigned kind,
                                          const char *impu, const char *mc_id);
 /* Every key bound to 'impu' is wiped (log-off, deregistration). */

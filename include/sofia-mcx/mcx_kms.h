@@ -3,9 +3,9 @@
  *
  * Documents are foreign: at most MCX_XML_MAX octets, MCX_XML_DEPTH deep, no
  * DTD, no entities, no network.  Element names are matched by local name; a
- * namespace other than expected is logged and tolerated for KMS messages (33.180
- * digest section 2).  Nothing enters the ring that has not passed RFC 6507
- * 5.1.2 and RFC 6508 6.1.2. */
+ * namespace other than expected is logged and tolerated for KMS messages
+ * (33.180 digest section 2).  Nothing enters the ring that has not passed
+ * RFC 6507 5.1.2 and RFC 6508 6.1.2. */
 #ifndef MCX_KMS_H
 #define MCX_KMS_H
 

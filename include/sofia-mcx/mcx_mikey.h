@@ -65,7 +65,11 @@ enum {
 };
 enum { MCX_MAP_SRTP_ID = 0, MCX_MAP_EMPTY = 1, MCX_MAP_GENERIC_ID = 2 };
 enum { MCX_PRF_MIKEY_1 = 0, MCX_PRF_HMAC_SHA256 = 1 };
-enum { MCX_EXT_SDP_IDS = 1, MCX_EXT_SAKKE_TO_SELF = 6, MCX_EXT_KEY_PARAMS = 7 };
+enum {
+    MCX_EXT_SDP_IDS = 1,
+    MCX_EXT_SAKKE_TO_SELF = 6,
+    MCX_EXT_KEY_PARAMS = 7
+};
 
 /* Key kinds; the value is the purpose tag, the top four bits of a key ID
  * (TS 33.180 5.2.2).  GSK comes in PSK messages and has no tag of its own. */

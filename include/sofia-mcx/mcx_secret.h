@@ -4,7 +4,8 @@
  * another.  A local of such a type is declared with MCX_SECRET, which wipes it
  * on every way out of its scope; a long-lived one sits in guarded memory:
  * pages of its own, guard pages around them, locked, left out of core dumps,
- * wiped when freed.  Nothing here logs, prints or copies a secret elsewhere. */
+ * wiped when freed.  Nothing here logs, prints or copies a secret
+ * elsewhere. */
 #ifndef MCX_SECRET_H
 #define MCX_SECRET_H
 

@@ -139,7 +139,8 @@ MCX_API void mcx_modules(mcx_t *mcx,
                          void (*each)(void *arg, const char *name, bool loaded,
                                       const char *reason),
                          void *arg);
-/* Reads the KMS folder again (new period keys); parked messages are retried. */
+/* Reads the KMS folder again (new period keys); parked messages are tried
+ * again. */
 MCX_API int mcx_reload_keys(mcx_t *mcx);
 
 #ifdef __cplusplus

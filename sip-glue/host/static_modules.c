@@ -1,7 +1,8 @@
 /* static_modules.c -- the descriptors of a monolithic build.
  *
- * `configure --enable-monolithic` links the modules' sources into libsofia-mcx;
- * the loader then takes them from this table and opens no file for them. */
+ * `configure --enable-monolithic` links the modules' sources into
+ * libsofia-mcx; the loader then takes them from this table and opens no file
+ * for them. */
 #include <config.h>
 #include "loader.h"
 

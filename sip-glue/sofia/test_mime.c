@@ -252,7 +252,8 @@ refusals(void **state)
 static void
 limits(void **state)
 {
-    char *text = malloc(3 * MCXS_MIME_BODY_MAX);
+    const size_t size = 3 * MCXS_MIME_BODY_MAX;
+    char *text = malloc(size);
     size_t n, i, parts;
     struct mcxs_body b;
 
@@ -260,17 +261,18 @@ limits(void **state)
     assert_non_null(text);
     for (parts = MCX_PART_MAX; parts <= MCX_PART_MAX + 1; parts++) {
         for (n = 0, i = 0; i < parts; i++) {
-            n += (size_t)sprintf(text + n, "--b1\r\n\r\n\r\n");
+            n += (size_t)snprintf(text + n, size - n,
+                                  "--b1\r\n\r\n\r\n");
         }
-        (void)sprintf(text + n, "--b1--");
+        (void)snprintf(text + n, size - n, "--b1--");
         assert_int_equal(unfold(&b, B_TYPE, text), parts <= MCX_PART_MAX
                          ? MCX_OK : MCX_E_TOOBIG);
         mcxs_mime_free(&b);
     }
     /* Header blocks of exactly the limit, and one octet more. */
     for (i = 0; i < 2; i++) {
-        (void)sprintf(text, "--b1\r\nX: %0*d\r\n\r\nx\r\n--b1--",
-                      (int)(MCXS_MIME_HEADER_MAX - 7 + i), 0);
+        (void)snprintf(text, size, "--b1\r\nX: %0*d\r\n\r\nx\r\n--b1--",
+                       (int)(MCXS_MIME_HEADER_MAX - 7 + i), 0);
         assert_int_equal(unfold(&b, B_TYPE, text),
                          i == 0 ? MCX_OK : MCX_E_TOOBIG);
         mcxs_mime_free(&b);

@@ -1,5 +1,6 @@
 /* policy.c -- station 6: a traffic key with what a media stack must know, as
- * plain data.  See mcx_keys.h.  modules/srtp turns it into a library's type. */
+ * plain data.  See mcx_keys.h.  modules/srtp turns it into a library's
+ * type. */
 #include <config.h>
 #include <sofia-mcx/mcx_keys.h>
 #include "store.h"

@@ -242,7 +242,7 @@ make_room(struct mcx_replay *r, int64_t now_ms)
     if (r->oldest_ms < now_ms && may_sweep) {
         sweep(r, now_ms);
     }
-    /* Half full after a sweep is room enough; fuller would sweep again soon. */
+    /* Half full after a sweep is enough; fuller would sweep again soon. */
     if (r->n_used < limit / 2 || (limit == r->max && r->n_used < limit)) {
         return MCX_OK;
     }

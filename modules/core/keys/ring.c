@@ -380,8 +380,9 @@ mcx_ring_add_user(struct mcx_ring *ring, const char *uri, const char *kms_uri,
     ring->n_users++;
     (void)pthread_rwlock_unlock(&ring->lock);
     users_free(old);
-    mcx_log(ring->env, MCX_AREA_KEYS, 7, "user key of %s, period %llu, from %s",
-            uri, (unsigned long long)no, kms_uri);
+    mcx_log(ring->env, MCX_AREA_KEYS, 7,
+            "user key of %s, period %llu, from %s", uri,
+            (unsigned long long)no, kms_uri);
     return MCX_OK;
 }
 

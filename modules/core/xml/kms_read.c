@@ -470,8 +470,8 @@ key_at(const struct mcx_xml *set, const struct mcx_why *why)
     const char *payload = why->payload ? why->payload : "";
     const struct mcx_xml *at =
         mcx_xml_child(set, strcmp(payload, "RSK") == 0   ? "UserDecryptKey"
-                           : strcmp(payload, "PVT") == 0 ? "UserPubTokenPVT"
-                                                         : "UserSigningKeySSK");
+                           : strcmp(payload, "PVT") == 0
+                           ? "UserPubTokenPVT" : "UserSigningKeySSK");
 
     return at ? at : set;
 }
