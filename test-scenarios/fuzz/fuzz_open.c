@@ -33,7 +33,8 @@ counted(void *ctx, void *out, size_t n)
 
     (void)ctx;
     while (n-- > 0) {
-        counter = counter * UINT64_C(6364136223846793005) + 1442695040888963407;
+        counter = counter * UINT64_C(6364136223846793005)
+                  + UINT64_C(1442695040888963407);
         *p++ = (uint8_t)(counter >> 56);
     }
     return MCX_OK;

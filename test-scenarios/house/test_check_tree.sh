@@ -109,6 +109,8 @@ no modules/core/keys/a.c '#include "../mikey/pl.h"' floor
 no modules/core/keys/a.c '#include "mikey/pl.h"' floor
 no modules/srtp/srtp_module.c '#include "../csk-up/own.h"' floor
 no modules/srtp/test_a.c '#include "../csk-up/own.h"' floor
+ok modules/srtp/test_a.c '#include "../test-host/test_host.h"'
+no modules/srtp/srtp_module.c '#include "../test-host/test_host.h"' floor
 no modules/srtp/srtp_module.c '#include "base/rd.h"' floor
 no modules/srtp/srtp_module.c '#include "../own.h"' floor
 no sip-glue/tools/a.c '#include "../../modules/core/keys/store.h"' floor

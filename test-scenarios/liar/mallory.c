@@ -299,7 +299,8 @@ make(struct draft *d, const struct opts *o, const struct lie *lie)
     bool as_self = lie->base == AS_SELF || lie->base == SELF_HIDDEN;
 
     d->resign = false;
-    build(d, as_self ? o->self : o->psi, lie->base == TO_SELF ? o->self : o->to,
+    build(d, as_self ? o->self : o->psi,
+          lie->base == TO_SELF ? o->self : o->to,
           lie->kind, lie->base == SELF_HIDDEN);
     lie->spoil(d);
     if (lie->base == SELF_SIGNS) {
