@@ -26,7 +26,7 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/mikey/whom.c \
 	modules/core/mikey/words.c
 
-EXTRA_DIST += \
+EXTRA_DIST += modules/core/mikey/README \
 	test-scenarios/vectors/interop-vendors.txt \
 	test-scenarios/vectors/mikey-prf-computed.txt \
 	test-scenarios/vectors/mikey-psk-computed.txt \

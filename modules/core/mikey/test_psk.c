@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <openssl/evp.h>
 #include "../../../test-scenarios/vectors/vec.h"
+#include "../base/wr.h"
+#include "mac.h"
 #include "test_env.h"
 
 #define F "mikey-psk-computed"
@@ -204,6 +207,155 @@ response_to_another(void **state)
     assert_string_equal(why.payload, "T");
 }
 
+/* Writes to 'out' a message like vector 1's, carrying 'plain' as its key data,
+ * with a right MAC; SIGN (129 octets of nothing) behind it when 'sign'. */
+static struct mcx_bytes
+seal(uint8_t out[ROOM], const struct pair *p, struct mcx_bytes plain,
+     bool sign)
+{
+    const struct mcx_mikey_msg *m = &p->init;
+    struct mcx_wr wr = mcx_wr(out, ROOM);
+    uint8_t key[16], auth[20], salt[14], iv[16] = { 0 }, sealed[256],
+        none[MCX_ECCSI_SIG_SIZE] = { 0 };
+    struct mcx_bytes covered;
+    struct mcx_hmac *h = NULL;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    uint8_t *mac;
+    int n = 0;
+    size_t i;
+
+    assert_int_equal(mcx_mikey_derive(key, 16, m->prf, p->psk,
+                                      MCX_LABEL_PSK_ENCR, 0xff, m->csb_id,
+                                      m->rand),
+                     MCX_OK);
+    assert_int_equal(mcx_mikey_derive(auth, 20, m->prf, p->psk,
+                                      MCX_LABEL_PSK_AUTH, 0xff, m->csb_id,
+                                      m->rand),
+                     MCX_OK);
+    assert_int_equal(mcx_mikey_derive(salt, 14, m->prf, p->psk,
+                                      MCX_LABEL_PSK_SALT, 0xff, m->csb_id,
+                                      m->rand),
+                     MCX_OK);
+    for (i = 0; i < 4; i++) {
+        iv[2 + i] = (uint8_t)(m->csb_id >> (24 - 8 * i));
+    }
+    for (i = 0; i < 8; i++) {
+        iv[6 + i] = (uint8_t)(m->t >> (56 - 8 * i));
+    }
+    for (i = 0; i < 14; i++) {
+        iv[i] ^= salt[i];
+    }
+    assert_true(plain.n <= sizeof sealed && ctx
+                && EVP_EncryptInit_ex(ctx, EVP_aes_128_ctr(), NULL, key, iv)
+                && EVP_EncryptUpdate(ctx, sealed, &n, plain.p,
+                                     (int)plain.n));
+    EVP_CIPHER_CTX_free(ctx);
+    mcx_wr_bytes(&wr, mcx_bytes(m->octets.p, m->kemac.at));
+    mcx_wr_u8(&wr, sign ? MCX_PL_SIGN : MCX_PL_LAST);
+    mcx_wr_u8(&wr, 1);
+    mcx_wr_bytes_len(&wr, mcx_bytes(sealed, plain.n), 2);
+    mcx_wr_u8(&wr, 1);
+    covered = mcx_bytes(out, wr.at);
+    mac = mcx_wr_put(&wr, 20);
+    assert_non_null(mac);
+    assert_int_equal(mcx_hmac_new(&h, MCX_HASH_SHA1), MCX_OK);
+    assert_int_equal(mcx_hmac_run(h, mac, mcx_bytes(auth, 20), &covered, 1),
+                     MCX_OK);
+    mcx_hmac_free(h);
+    if (sign) {
+        mcx_wr_u16(&wr, 0x2081);
+        mcx_wr_bytes(&wr, mcx_bytes(none, sizeof none));
+    }
+    assert_int_equal(mcx_wr_status(&wr), MCX_OK);
+    return mcx_bytes(out, wr.at);
+}
+
+/* TEST RFC 3830 6.13: the four specimens of key data, and their neighbours:
+ * cut anywhere, with an octet more, with types nobody knows. */
+static void
+key_data(void **state)
+{
+    static struct pair p;
+    static uint8_t out[ROOM];
+    static const size_t n_keys[] = { 1, 1, 1, 2 };
+    MCX_SECRET(mcx_psk_keys, keys);
+    size_t i, n, cut;
+
+    (void)state;
+    for (i = 0; i < 4; i++) {
+        uint8_t plain[128];
+        char name[80];
+
+        (void)snprintf(name, sizeof name, "key_data_subpayloads[%zu].octets",
+                       i);
+        n = vec_hex(F, name, plain, sizeof plain - 1);
+        load(&p, 1);
+        assert_int_equal(
+            mcx_mikey_parse(&p.init, seal(out, &p, mcx_bytes(plain, n),
+                                          false),
+                            NULL),
+            MCX_OK);
+        assert_int_equal(mcx_psk_open(&keys, &p.init, p.psk, NULL), MCX_OK);
+        assert_int_equal(keys.n, n_keys[i]);
+        assert_int_equal(keys.k[0].key_n, 16);
+        if (i == 2) {
+            assert_int_equal(keys.k[0].valid_from_n, 6);
+            assert_int_equal(keys.k[0].valid_to_n, 6);
+            assert_int_equal(keys.k[0].valid_to[5], 0xff);
+        }
+        for (cut = 0; cut < n; cut++) {
+            load(&p, 1);
+            assert_int_equal(
+                mcx_mikey_parse(&p.init,
+                                seal(out, &p, mcx_bytes(plain, cut), false),
+                                NULL),
+                MCX_OK);
+            refused(&p, MCX_R_TRUNCATED);
+        }
+        load(&p, 1);
+        plain[n] = 0;
+        assert_int_equal(
+            mcx_mikey_parse(&p.init,
+                            seal(out, &p, mcx_bytes(plain, n + 1), false),
+                            NULL),
+            MCX_OK);
+        refused(&p, MCX_R_TRAILING);
+        load(&p, 1);
+        plain[0] = 5; /* neither 0 nor 20 */
+        assert_int_equal(
+            mcx_mikey_parse(&p.init,
+                            seal(out, &p, mcx_bytes(plain, n), false), NULL),
+            MCX_OK);
+        refused(&p, MCX_R_VALUE);
+    }
+}
+
+/* A signed GSK message: SIGN behind KEMAC, the MAC ends at its own field. */
+static void
+signed_gsk(void **state)
+{
+    static struct pair p;
+    static uint8_t out[ROOM];
+    MCX_SECRET(mcx_psk_keys, keys);
+    struct mcx_bytes b;
+    uint8_t plain[64];
+    size_t n;
+
+    (void)state;
+    n = vec_hex(F, "key_data_subpayloads[0].octets", plain, sizeof plain);
+    load(&p, 1);
+    b = seal(out, &p, mcx_bytes(plain, n), true);
+    assert_int_equal(mcx_mikey_parse(&p.init, b, NULL), MCX_OK);
+    assert_int_equal(p.init.sign.n, MCX_ECCSI_SIG_SIZE);
+    assert_int_equal(p.init.signed_size, b.n - MCX_ECCSI_SIG_SIZE);
+    assert_int_equal(mcx_psk_open(&keys, &p.init, p.psk, NULL), MCX_OK);
+    assert_memory_equal(keys.k[0].key, plain + 4, 16);
+    /* The same without the announced SIGN. */
+    assert_int_equal(mcx_mikey_parse(&p.init,
+                                     mcx_bytes(out, b.n - 131), NULL),
+                     MCX_E_MALFORMED);
+}
+
 int
 main(void)
 {
@@ -212,6 +364,8 @@ main(void)
         cmocka_unit_test(every_octet_is_covered),
         cmocka_unit_test(null_algorithms),
         cmocka_unit_test(response_to_another),
+        cmocka_unit_test(key_data),
+        cmocka_unit_test(signed_gsk),
     };
 
     return cmocka_run_group_tests_name("mikey-psk", tests, NULL, NULL);
