@@ -122,10 +122,10 @@ csk_download_claims(void *state, const struct mcx_rq *rq)
            && strcmp(rq->asserted_service, CSK_DOWNLOAD_ICSI) == 0;
 }
 
-/* What the peer is told: one answer for everything that is its fault. */
+/* What the peer is told: one answer for everything that is its fault.  The
+ * host logs the reason. */
 static mcx_err
-refuse(struct csk_download *d, struct mcx_answer *answer, mcx_err err,
-       const struct mcx_why *why, const char *who)
+refuse(struct csk_download *d, struct mcx_answer *answer, mcx_err err)
 {
     switch (mcx_err_class(err)) {
     case MCX_CLASS_BYTES:
@@ -143,7 +143,6 @@ refuse(struct csk_download *d, struct mcx_answer *answer, mcx_err err,
         break;
     }
     if (err != MCX_E_NO_PERIOD) { /* that one is parked, not refused */
-        mcx_log_why(d->host->env, MCX_AREA_DOWNLOAD, 3, err, why, who);
         d->host->count(d->host, "csk-download.refused");
     }
     return err;
@@ -239,15 +238,10 @@ csk_download_judge(void *state, const struct mcx_rq *rq,
                    struct mcx_answer *answer, struct mcx_why *why)
 {
     struct csk_download *d = state;
-    struct mcx_why own = { 0 };
-    mcx_err err;
+    mcx_err err = open_download(d, rq, answer, why);
 
-    if (!why) {
-        why = &own;
-    }
-    err = open_download(d, rq, answer, why);
     if (err != MCX_OK) {
-        return refuse(d, answer, err, why, rq->from);
+        return refuse(d, answer, err);
     }
     answer->status = 200;
     return MCX_OK;

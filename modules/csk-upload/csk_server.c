@@ -4,8 +4,9 @@
  * A REGISTER (also a third-party one, whose original sits in message/sip) or
  * a PUBLISH for poc-settings that carries application/mikey is judged in the
  * order of the digest, section 5.2, and the CSK staged for {IMPU, MC service
- * ID, client ID}.  A REGISTER is then the application registrar's to answer:
- * the key becomes current when it said yes.  A PUBLISH is answered here.
+ * ID, client ID}.  A REGISTER is then handed to the application's registrar,
+ * and with that the key becomes current; a registrar that says no after all
+ * calls mcx_keys_forget().  A PUBLISH is answered here.
  *
  * Left out, and to be done by who needs it: validation of the access token
  * (step 8), signed and encrypted XML (steps 6 and 7).  Without a token check
@@ -165,10 +166,10 @@ open_upload(const struct csk_upload *u, const struct mcx_rq *rq,
     return mcx_keys_stage(host->keys, &km, &owner, &answer->key, why);
 }
 
-/* What the peer is told: one answer for everything that is its fault. */
+/* What the peer is told: one answer for everything that is its fault.  The
+ * host logs the reason. */
 static mcx_err
-refuse(const struct csk_upload *u, struct mcx_answer *answer, mcx_err err,
-       const struct mcx_why *why, const char *who)
+refuse(const struct csk_upload *u, struct mcx_answer *answer, mcx_err err)
 {
     switch (mcx_err_class(err)) {
     case MCX_CLASS_BYTES:
@@ -186,7 +187,6 @@ refuse(const struct csk_upload *u, struct mcx_answer *answer, mcx_err err,
         break;
     }
     if (err != MCX_E_NO_PERIOD) { /* that one is parked, not refused */
-        mcx_log_why(u->host->env, MCX_AREA_UPLOAD, 3, err, why, who);
         u->host->count(u->host, "csk-upload.refused");
     }
     return err;
@@ -197,18 +197,14 @@ csk_upload_judge(void *state, const struct mcx_rq *rq,
                  struct mcx_answer *answer, struct mcx_why *why)
 {
     const struct csk_upload *u = state;
-    struct mcx_why own = { 0 };
     struct said said;
     mcx_err err;
 
-    if (!why) {
-        why = &own;
-    }
     if (rq->expires != 0) {
         err = read_said(rq, &said, why);
         if (mcx_err_class(err) == MCX_CLASS_BYTES) {
             /* Nothing is wrong with the I_MESSAGE: 136 would be untrue. */
-            refuse(u, answer, err, why, rq->to);
+            (void)refuse(u, answer, err);
             answer->status = 403;
             answer->warning = WARN_SERVICE;
             answer->warning_text = WARN_SERVICE_TEXT;
@@ -218,14 +214,14 @@ csk_upload_judge(void *state, const struct mcx_rq *rq,
             err = open_upload(u, rq, &said, answer, why);
         }
         if (err != MCX_OK) {
-            return refuse(u, answer, err, why, rq->to);
+            return refuse(u, answer, err);
         }
     }
     answer->status = is_register(rq) ? 0 : 200;
     return MCX_OK;
 }
 
-/* 'sent': the answer was 2xx, ours or the registrar's. */
+/* 'sent': our answer went out, or the registrar has the request now. */
 void
 csk_upload_settled(void *state, const struct mcx_rq *rq,
                    struct mcx_answer *answer, bool sent)

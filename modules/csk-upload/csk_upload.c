@@ -262,7 +262,6 @@ csk_upload_prepare(void *state, struct mcx_out *out, struct mcx_why *why)
     }
     if (err != MCX_OK) {
         drop(out);
-        mcx_log_why(u->host->env, MCX_AREA_UPLOAD, 3, err, why, u->psi);
     }
     return err;
 }

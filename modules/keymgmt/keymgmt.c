@@ -330,19 +330,12 @@ keymgmt_offer_in(void *state, const struct mcx_call *call,
                  struct mcx_call_verdict *verdict, struct mcx_why *why)
 {
     const struct keymgmt *k = state;
-    struct mcx_why own = { 0 };
-    mcx_err err;
+    mcx_err err = judge(k, call, verdict, why);
 
-    if (!why) {
-        why = &own;
-    }
-    err = judge(k, call, verdict, why);
     if (err == MCX_OK || err == MCX_E_NO_PERIOD) {
         return err; /* the latter is parked, not refused */
     }
     verdict->warn_306 = err == MCX_E_UNSUPPORTED;
-    mcx_log_why(k->host->env, MCX_AREA_KEYMGMT, 3, err, why,
-                caller_of(call));
     k->host->count(k->host, "keymgmt.refused");
     return err;
 }

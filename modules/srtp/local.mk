@@ -6,7 +6,11 @@ srtp_sources = \
 EXTRA_DIST += modules/srtp/README \
 	test-scenarios/vectors/srtp-handover-computed.txt
 
-if !MONOLITHIC
+if MONOLITHIC
+libsofia_mcx_all_la_SOURCES += $(srtp_sources)
+libsofia_mcx_all_la_CPPFLAGS += $(SRTP_CFLAGS)
+libsofia_mcx_all_la_LIBADD += $(SRTP_LIBS)
+else
 modules_LTLIBRARIES += srtp.la
 srtp_la_SOURCES = $(srtp_sources)
 srtp_la_CPPFLAGS = $(AM_CPPFLAGS) $(SRTP_CFLAGS)
