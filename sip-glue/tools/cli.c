@@ -152,6 +152,9 @@ cli_env(int64_t *clock_ms)
 {
     struct mcx_env env = *mcx_env_system();
 
+    if (!getenv("MCX_DEBUG")) {
+        env.log = NULL;
+    }
     /* The system's functions do not look at 'ctx'. */
     if (clock_ms) {
         env.ctx = clock_ms;

@@ -29,7 +29,8 @@ bool cli_number(const char *tool, const char *option, const char *text,
 bool cli_uri(const char *text);
 
 /* The system's environment with the wall clock standing at '*clock_ms'; it
- * must live as long as the environment is used.  NULL: the real clock. */
+ * must live as long as the environment is used.  NULL: the real clock.  The
+ * library's log is silent unless MCX_DEBUG is set: a tool says one line. */
 struct mcx_env cli_env(int64_t *clock_ms);
 
 /* One JSON object on one line: begin, members, end. */

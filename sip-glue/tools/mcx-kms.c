@@ -383,7 +383,8 @@ make_set(struct mcx_kms_keyset *set, const struct args *a,
 static int
 read_back(const char *cert, size_t cert_n, const char *keys, size_t keys_n)
 {
-    const struct mcx_env *env = mcx_env_system();
+    struct mcx_env quiet = cli_env(NULL);
+    const struct mcx_env *env = &quiet;
     struct mcx_ring *ring = NULL;
     struct mcx_text text = { "" };
     mcx_err err = mcx_ring_new(&ring, env);
