@@ -9,3 +9,11 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/base/secret.c \
 	modules/core/base/time.c \
 	modules/core/base/wr.h
+
+if HAVE_CMOCKA
+check_PROGRAMS += test_base
+TESTS += test_base
+test_base_SOURCES = modules/core/base/test_base.c
+test_base_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_base_LDADD = $(CORE_TEST_LIBS)
+endif
