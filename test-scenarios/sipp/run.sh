@@ -90,8 +90,6 @@ download() {
         fail "MESSAGE $l $*: not answered $status $warning"
 }
 W136='399 [^ ]+ "136 authentication of the MIKEY-SAKKE I_MESSAGE failed"'
-# What a phone answers to a MESSAGE that is not key management's.
-FOREIGN_STATUS=200
 keys_of() { ctl "$1" show keys --json | grep -v '^ok'; }
 # unchanged NAME COMMAND...: the keys of NAME are the same before and after.
 unchanged() {
@@ -145,7 +143,7 @@ W=$TOP PERIOD=${PERIOD:-} make_kms pf=$PSI alice=$ALICE bob=$BOB mallory=$MALLOR
     cat "$TOP/kms.log"
     exit 1
 }
-mkdir -p "$TOP/keys/thief" && cp "$TOP"/keys/pf/*.xml "$TOP"/keys/mallory/*.xml "$TOP/keys/thief/"
+mkdir -p "$TOP/keys/thief" && cp "$TOP"/keys/pf/*.xml "$TOP/keys/thief/" && cp "$TOP"/keys/mallory/*.xml "$TOP/keys/thief/"
 for T in ${TRANSPORTS:-udp tcp}; do
     W=$TOP/$T
     mkdir -p "$W" && cp -r "$TOP/keys" "$TOP/kms" "$W/"
