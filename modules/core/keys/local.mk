@@ -10,8 +10,13 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/keys/tek.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_keys test_replay test_ring
-TESTS += test_keys test_replay test_ring
+check_PROGRAMS += test_keys test_oom test_replay test_ring
+TESTS += test_keys test_oom test_replay test_ring
+test_oom_SOURCES = modules/core/keys/test_oom.c
+test_oom_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_oom_LDADD = $(CORE_TEST_LIBS)
+test_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
+	-Wl,--wrap=realloc
 test_keys_SOURCES = modules/core/keys/test_keys.c
 test_keys_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_keys_LDADD = $(CORE_TEST_LIBS)
