@@ -30,15 +30,17 @@ struct mcx_kms_loaded { size_t n_kms, n_users; };
  * of the document are kept and the first error is returned.
  * 'name' is the document's name for messages.
  * MCX_E_MALFORMED (xml, key-range, key-point), MCX_E_AUTH (key-check),
- * MCX_E_NO_IDENTITY (kms-unknown), MCX_E_EXPIRED, MCX_E_UNSUPPORTED
- * (UserIdFormat), MCX_E_TOOBIG, MCX_E_NOMEM. */
+ * MCX_E_NO_IDENTITY (kms-unknown), MCX_E_EXPIRED (set revoked or past its
+ * ValidTo, or its certificate revoked), MCX_E_UNSUPPORTED (UserIdFormat,
+ * ParameterSet, wrapped keys), MCX_E_PEER (the document is a KmsError),
+ * MCX_E_TOOBIG, MCX_E_NOMEM. */
 MCX_API mcx_err mcx_kms_load(struct mcx_ring *ring, struct mcx_bytes xml,
                              const char *name, const struct mcx_env *env,
                              struct mcx_kms_loaded *loaded,
                              struct mcx_text *text) MCX_MUST_USE;
 /* Every *.xml of folder 'dir' through env->list_dir and env->read_file; all
- * certificates first, then all key sets.  Stops at the first bad file.  A
- * folder without any certificate is MCX_E_CONFIG. */
+ * certificates first, then all key sets.  Stops at the first bad file; a key
+ * set that is only MCX_E_EXPIRED is left out and logged.  A folder without any certificate is MCX_E_CONFIG. */
 MCX_API mcx_err mcx_kms_load_dir(struct mcx_ring *ring, const char *dir,
                                  const struct mcx_env *env,
                                  struct mcx_kms_loaded *loaded,
