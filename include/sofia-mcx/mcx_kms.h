@@ -40,7 +40,8 @@ MCX_API mcx_err mcx_kms_load(struct mcx_ring *ring, struct mcx_bytes xml,
                              struct mcx_text *text) MCX_MUST_USE;
 /* Every *.xml of folder 'dir' through env->list_dir and env->read_file; all
  * certificates first, then all key sets.  Stops at the first bad file; a key
- * set that is only MCX_E_EXPIRED is left out and logged.  A folder without any certificate is MCX_E_CONFIG. */
+ * set that is only MCX_E_EXPIRED is left out and logged.  A folder without
+ * any certificate is MCX_E_CONFIG. */
 MCX_API mcx_err mcx_kms_load_dir(struct mcx_ring *ring, const char *dir,
                                  const struct mcx_env *env,
                                  struct mcx_kms_loaded *loaded,
