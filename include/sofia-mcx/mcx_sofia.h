@@ -22,7 +22,8 @@
  *   modules-optional  names that may fail to load (see mcx_modules())
  *   module-dir  where modules are looked for first
  *   host-name   agent named in Warning headers (default "mcx")
- *   workers     threads of the pool; 0: one a core, at least 2 */
+ *   workers     threads of the pool; 0: one a core, at least 2
+ *   queue       jobs that may wait for them (default 1024) */
 #ifndef MCX_SOFIA_H
 #define MCX_SOFIA_H
 
@@ -68,8 +69,8 @@ typedef void mcx_callback_f(mcx_event_t event, int status, char const *phrase,
 MCX_API mcx_t *mcx_create(su_root_t *root, mcx_callback_f *callback,
                           mcx_magic_t *magic, tag_type_t tag,
                           tag_value_t value, ...);
-/* Ends held transactions with 503, stops the pool and modules, wipes every
- * key.  Call after nua_destroy(). */
+/* Stops the pool and modules, wipes every key.  Call after nua_destroy().
+ * Held transactions end with 503 when nua_r_shutdown passes mcx_event(). */
 MCX_API void mcx_destroy(mcx_t *mcx);
 
 /* Tags for nua_create() (and nua_set_params()): the offer/answer engine, the

@@ -138,6 +138,17 @@ mcxh_pool_submit(struct mcxh_pool *pool, struct mcxh_job *job)
     return err;
 }
 
+bool
+mcxh_pool_quiet(struct mcxh_pool *pool)
+{
+    bool quiet;
+
+    pthread_mutex_lock(&pool->lock);
+    quiet = pool->queued * 2 < pool->queue_max;
+    pthread_mutex_unlock(&pool->lock);
+    return quiet;
+}
+
 size_t
 mcxh_pool_queued(struct mcxh_pool *pool)
 {

@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <sofia-mcx/mcx_err.h>
 
-enum { MCXH_POOL_QUEUE = 1024, MCXH_POOL_THREADS_MAX = 64 };
+enum { MCXH_POOL_QUEUE = 1024, MCXH_POOL_QUEUE_MAX = 65536,
+       MCXH_POOL_THREADS_MAX = 64 };
 
 struct mcxh_job {
     void (*work)(struct mcxh_job *job); /* worker */
@@ -33,6 +34,8 @@ mcx_err mcxh_pool_new(struct mcxh_pool **out, unsigned threads,
  * thread. */
 mcx_err mcxh_pool_submit(struct mcxh_pool *pool,
                          struct mcxh_job *job) MCX_MUST_USE;
+/* Less than half full?  What can wait asks first. */
+bool mcxh_pool_quiet(struct mcxh_pool *pool);
 size_t mcxh_pool_queued(struct mcxh_pool *pool);
 unsigned mcxh_pool_threads(const struct mcxh_pool *pool);
 /* Waits for running jobs, posts the others as cancelled, ends the threads.

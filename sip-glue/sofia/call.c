@@ -92,7 +92,7 @@ end_call(mcx_t *mcx, struct mcxs_call *c)
         (void)mcxs_out_outcome(c->made, 0, 0);
         mcxs_out_free(c->made);
     }
-    nua_handle_unref(c->nh);
+    mcxs_unref(mcx, c->nh);
     free(c->value);
     free(c->given);
     free(c->last_value);
@@ -164,7 +164,7 @@ tell_now(struct mcxh_job *job)
 
     mcxs_tell(t->mcx, mcx_i_call_key, 200, "OK", t->nh, t->key);
     mcx_key_unref(t->key);
-    nua_handle_unref(t->nh);
+    mcxs_unref(t->mcx, t->nh);
     free(t);
 }
 
@@ -263,7 +263,7 @@ mcxs_judge_free(struct mcxs_judge *j)
 {
     free(j->verdict.value);
     mcx_key_unref(j->verdict.key);
-    nua_handle_unref(j->nh);
+    mcxs_unref(j->mcx, j->nh);
     su_home_deinit(j->home);
     free(j);
 }

@@ -69,7 +69,7 @@ free_hold(struct mcxs_hold *h)
         h->over = true; /* mcxs_call_in_judged() does the rest */
         return;
     }
-    nua_handle_unref(h->nh);
+    mcxs_unref(h->mcx, h->nh);
     free(h);
 }
 
@@ -288,7 +288,7 @@ mcxs_call_in_beat(mcx_t *mcx, int64_t now_ms, bool retry)
             if (now_ms >= h->parked_until_ms) {
                 struct mcx_why why = h->judge->why;
                 refuse(h, h->judge->err, &why, false);
-            } else if (retry) {
+            } else if (retry && mcxh_pool_quiet(mcx->pool)) {
                 h->on_pool = mcxs_call_judge_again(h->judge);
             }
         }

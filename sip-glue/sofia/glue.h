@@ -20,6 +20,7 @@
 #define MCXS_GLUE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sofia-sip/su_alloc.h>
 #include <sofia-sip/su_tag.h>
 #include <sofia-mcx/mcx_sofia.h>
@@ -60,7 +61,7 @@ struct mcx_s {
     su_timer_t *timer;
     int64_t next_second_ms, next_retry_ms;
     nua_t *nua;         /* as last seen by mcx_event() */
-    bool nua_gone;      /* nua_r_shutdown was seen     */
+    atomic_bool nua_gone; /* nua_r_shutdown was seen   */
     bool engine;
     msg_t *current;     /* request of the event being given back */
     bool giving_back;
@@ -83,6 +84,7 @@ struct mcx_s {
 /* A nua event that was kept, as it came. */
 struct mcxs_event {
     struct mcxs_event *next;
+    mcx_t *mcx;
     nua_saved_event_t saved[1];
     nua_event_t event;
     int status;
@@ -95,6 +97,9 @@ struct mcxs_event *mcxs_event_keep(mcx_t *mcx, nua_event_t event, int status,
 /* Gives it to the application.  false: there is no MCXTAG_CALLBACK. */
 bool mcxs_event_give_back(mcx_t *mcx, const struct mcxs_event *ev);
 void mcxs_event_free(struct mcxs_event *ev);
+/* nua_handle_unref(), but not once nua has shut down: nua_destroy() frees all
+ * handles, referenced or not. */
+void mcxs_unref(mcx_t *mcx, nua_handle_t *nh);
 
 /* ---- request.c ---- */
 

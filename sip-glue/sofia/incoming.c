@@ -338,8 +338,8 @@ mcxs_incoming_beat(mcx_t *mcx, int64_t now_ms, bool retry)
             }
         } else if (h->parked && now_ms >= h->parked_until_ms) {
             refuse(h);
-        } else if (h->parked && retry) {
-            (void)submit(h); /* when the pool is full, at the next beat */
+        } else if (h->parked && retry && mcxh_pool_quiet(mcx->pool)) {
+            (void)submit(h); /* else next time: new requests go first */
         }
     }
 }

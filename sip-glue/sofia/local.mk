@@ -38,3 +38,21 @@ libsofia_mcx_all_la_SOURCES += \
 	sip-glue/sofia/su_sink.h \
 	sip-glue/sofia/tags.c
 # ---- end of the glue ----
+
+# ---- tests of the glue ----
+if HAVE_CMOCKA
+check_LTLIBRARIES += sip-glue/sofia/dbl.la
+sip_glue_sofia_dbl_la_SOURCES = sip-glue/sofia/test_double.c \
+	sip-glue/sofia/test_double.h
+sip_glue_sofia_dbl_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/sip-glue
+sip_glue_sofia_dbl_la_LDFLAGS = $(test_module_ldflags)
+sip_glue_sofia_dbl_la_LIBADD = libsofia-mcx.la libmcx-core.la
+check_PROGRAMS += test_glue
+TESTS += test_glue sip-glue/sofia/test_glue_single
+dist_noinst_SCRIPTS += sip-glue/sofia/test_glue_single
+test_glue_SOURCES = sip-glue/sofia/test_glue.c sip-glue/sofia/test_double.h
+test_glue_CPPFLAGS = $(GLUE_TEST_CPPFLAGS) \
+	-DTEST_MODULES='"$(abs_builddir)/sip-glue/sofia/.libs"'
+test_glue_LDADD = libsofia-mcx.la libmcx-core.la $(SOFIA_LIBS) $(CMOCKA_LIBS)
+endif
+# ---- end ----

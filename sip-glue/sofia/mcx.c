@@ -113,18 +113,23 @@ read_role(mcx_t *mcx, struct mcx_text *text)
     return MCX_OK;
 }
 
+/* A setting that is a number from 'min' to 'max'. */
 static mcx_err
-read_workers(mcx_t *mcx, unsigned *n, struct mcx_text *text)
+read_number(mcx_t *mcx, const char *name, unsigned *n, unsigned fallback,
+            unsigned min, unsigned max, struct mcx_text *text)
 {
-    const char *s = setting(mcx, "workers", "0");
+    const char *s = setting(mcx, name, NULL);
+    unsigned long v = fallback;
     char *end;
-    unsigned long v = strtoul(s, &end, 10);
 
-    if (s[0] < '0' || s[0] > '9' || *end || v > MCXH_POOL_THREADS_MAX) {
-        snprintf(text->s, sizeof text->s,
-                 "workers = %.64s: expected a number from 0 to %d", s,
-                 MCXH_POOL_THREADS_MAX);
-        return MCX_E_CONFIG;
+    if (s) {
+        v = strtoul(s, &end, 10);
+        if (s[0] < '0' || s[0] > '9' || *end || v < min || v > max) {
+            snprintf(text->s, sizeof text->s,
+                     "%s = %.64s: expected a number from %u to %u", name, s,
+                     min, max);
+            return MCX_E_CONFIG;
+        }
     }
     *n = (unsigned)v;
     return MCX_OK;
@@ -214,9 +219,10 @@ make_tags(mcx_t *mcx)
         NUTAG_SOA_NAME(MCXS_ENGINE_NAME), MCXTAG_INSTANCE(mcx),
         NUTAG_SIP_PARSER(guard), NUTAG_ACCEPT_MULTIPART(1),
         /* A body over 1300 octets would move a request from UDP to TCP. */
-        NTATAG_UDP_MTU(65535), NUTAG_APPL_METHOD("MESSAGE"),
-        TAG_IF(server, NUTAG_APPL_METHOD("PUBLISH, REGISTER")),
-        TAG_IF(server, NUTAG_ALLOW("PUBLISH, REGISTER, MESSAGE")),
+        NTATAG_UDP_MTU(65535),
+        NUTAG_APPL_METHOD(server ? "MESSAGE, PUBLISH, REGISTER"
+                                 : "MESSAGE"),
+        TAG_IF(server, NUTAG_ALLOW("PUBLISH, REGISTER")),
         TAG_IF(server, NUTAG_ALLOW_EVENTS("poc-settings")), TAG_END());
     return mcx->nua_tags ? MCX_OK : MCX_E_NOMEM;
 }
@@ -225,12 +231,15 @@ static mcx_err
 make(mcx_t *mcx, tagi_t const *tags, struct mcx_text *text)
 {
     struct mcx_host *table = &mcx->host.table;
-    unsigned workers;
+    unsigned workers, queue;
 
     MCX_TRY(check_sofia(text));
     MCX_TRY(read_config(mcx, tags, text));
     MCX_TRY(read_role(mcx, text));
-    MCX_TRY(read_workers(mcx, &workers, text));
+    MCX_TRY(read_number(mcx, "workers", &workers, 0, 0,
+                        MCXH_POOL_THREADS_MAX, text));
+    MCX_TRY(read_number(mcx, "queue", &queue, MCXH_POOL_QUEUE, 1,
+                        MCXH_POOL_QUEUE_MAX, text));
     MCX_TRY(mcx_ident_selftest());
     table->env = mcx->env;
     table->self = setting(mcx, "identity", "");
@@ -245,8 +254,8 @@ make(mcx_t *mcx, tagi_t const *tags, struct mcx_text *text)
         return MCX_E_NOMEM;
     }
     mcxs_report_init(mcx);
-    MCX_TRY(mcxh_pool_new(&mcx->pool, workers, MCXH_POOL_QUEUE,
-                          mcxs_post_job, mcx->post));
+    MCX_TRY(mcxh_pool_new(&mcx->pool, workers, queue, mcxs_post_job,
+                          mcx->post));
     MCX_TRY(start_modules(mcx, text));
     if (mcxs_engine_init() != 0 ||
         mcxs_engine_attach(mcx, &mcxs_call_ops) != 0) {
@@ -328,11 +337,11 @@ mcx_destroy(mcx_t *mcx)
     if (mcx->engine) {
         mcxs_engine_detach(mcx);
     }
+    mcx->nua_gone = true; /* or to be so: no handle is touched any more */
     mcxs_incoming_end(mcx);
     mcxs_call_end_all(mcx);
     mcxs_out_forget(mcx, NULL);
     mcxs_refresh_forget(mcx, NULL);
-    mcx->nua_gone = true;
     mcxh_pool_free(mcx->pool); /* posts what it had, as cancelled */
     if (mcx->host.table.keys) {
         mcx_keys_listen(mcx->host.table.keys, NULL, NULL);

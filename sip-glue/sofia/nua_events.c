@@ -25,6 +25,7 @@ mcxs_event_keep(mcx_t *mcx, nua_event_t event, int status,
     ev->event = event;
     ev->status = status;
     ev->phrase = phrase; /* nua's are static, or live in the event */
+    ev->mcx = mcx;
     ev->nh = nua_handle_ref(nh);
     return ev;
 }
@@ -58,8 +59,16 @@ mcxs_event_free(struct mcxs_event *ev)
 {
     if (ev) {
         nua_destroy_event(ev->saved);
-        nua_handle_unref(ev->nh);
+        mcxs_unref(ev->mcx, ev->nh);
         free(ev);
+    }
+}
+
+void
+mcxs_unref(mcx_t *mcx, nua_handle_t *nh)
+{
+    if (!mcx->nua_gone) {
+        nua_handle_unref(nh);
     }
 }
 
@@ -82,8 +91,10 @@ mcx_event(mcx_t *mcx, nua_event_t event, int status, char const *phrase,
         if (!mcx->nua_gone) {
             mcxs_incoming_end(mcx);
             mcxs_call_end_all(mcx);
+            mcxs_out_forget(mcx, NULL);
+            mcxs_refresh_forget(mcx, NULL);
         }
-        mcx->nua_gone = true;
+        mcx->nua_gone = mcx->nua_gone || status >= 200;
         return 0;
     }
     if (!nh) {

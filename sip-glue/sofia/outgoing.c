@@ -38,7 +38,7 @@ void
 mcxs_out_free(struct mcxs_out *o)
 {
     mcxh_out_clear(&o->out);
-    nua_handle_unref(o->nh);
+    mcxs_unref(o->mcx, o->nh);
     su_home_deinit(o->home);
     free(o);
 }

@@ -60,7 +60,7 @@ static void
 drop(mcx_t *mcx, struct mcxs_reg *reg)
 {
     *find(mcx, reg->nh) = reg->next;
-    nua_handle_unref(reg->nh);
+    mcxs_unref(mcx, reg->nh);
     su_home_deinit(reg->home);
     free(reg);
 }
