@@ -14,10 +14,8 @@ CHECKS=()
 FAILED=0
 
 # A network of our own inside 127.0.0.0/8, so that runs side by side never meet.
-r=$(od -An -N2 -tu1 /dev/urandom)
-# shellcheck disable=SC2086
-set -- $r
-NET=127.$((1 + $1 % 250)).$((1 + $2 % 250))
+r=$(od -An -N2 -tu2 /dev/urandom)
+NET=127.$((1 + r / 256 % 250)).$((1 + r % 250))
 unset r
 
 now_ms() { date +%s%3N; }

@@ -44,3 +44,11 @@ EXTRA_DIST += \
 
 include test-scenarios/fuzz/local.mk
 include test-scenarios/sipp/local.mk
+
+# 2,000 registrations and downloads; SOAK=n for another number.
+.PHONY: soak
+SOAK = 2000
+soak: all
+	@SRCDIR=$(abs_top_srcdir) BUILD=$(abs_top_builddir) \
+	    bash $(srcdir)/test-scenarios/soak/soak.sh $(SOAK)
+EXTRA_DIST += test-scenarios/soak/soak.sh
