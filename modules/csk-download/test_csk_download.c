@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,13 @@ replay_and_order(void **state)
     how.key_id = info.key_id;
     th_build(&same, &how);
     assert_int_equal(refused(&same), MCX_R_ROLLBACK);
+    /* The very key in use, in a new message. */
+    how.key_id = (uint32_t)MCX_KIND_CSK << 28 | 0x1234;
+    th_build(&m, &how);
+    accepted(&m);
+    th_step(50);
+    th_build(&same, &how);
+    assert_int_equal(refused(&same), MCX_R_ROLLBACK);
 }
 
 /* Two at once: whichever order they settle in, the newer one stays. */
@@ -321,6 +329,69 @@ crossing(void **state)
     mcx_key_info(&info, now);
     mcx_key_unref(now);
     assert_true(info.t_unix_ms >= newer);
+}
+
+/* Judges run side by side on the pool: each good message once, and of all
+ * that passed the newest stays. */
+enum { THREADS = 4, EACH = 6 };
+static struct th_msg many[EACH];
+static struct incoming many_in[THREADS][EACH];
+static mcx_err many_err[THREADS][EACH];
+
+static void *
+judge_all(void *arg)
+{
+    size_t me = (size_t)(uintptr_t)arg;
+
+    for (size_t i = 0; i < EACH; i++) {
+        struct incoming *in = &many_in[me][i];
+        make_rq(in, &many[i]);
+        many_err[me][i]
+            = module->judge(client, &in->rq, &in->answer, &in->why);
+    }
+    return NULL;
+}
+
+static void
+side_by_side(void **state)
+{
+    pthread_t thread[THREADS];
+    struct mcx_key_info info;
+    struct mcx_key *now;
+    size_t passed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < EACH; i++) {
+        th_step(5);
+        th_good(&many[i], &route);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, judge_all,
+                                        (void *)(uintptr_t)i),
+                         0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+    }
+    for (size_t i = 0; i < EACH; i++) {
+        size_t here = 0;
+        for (size_t t = 0; t < THREADS; t++) {
+            struct incoming *in = &many_in[t][i];
+            assert_true(many_err[t][i] == MCX_OK
+                        || in->why.reason == MCX_R_REPLAYED
+                        || in->why.reason == MCX_R_NOT_NEWER);
+            here += many_err[t][i] == MCX_OK;
+            settle(in, true);
+        }
+        assert_true(here <= 1);
+        passed += here;
+    }
+    assert_true(passed >= 1);
+    assert_int_equal(th_counted(&alice, "csk-download.accepted"), passed);
+    now = th_current(&alice, MCX_KIND_CSK, "");
+    mcx_key_info(&info, now);
+    mcx_key_unref(now);
+    assert_true(info.t_unix_ms >= th_now()); /* the last one made */
 }
 
 static void
@@ -639,6 +710,7 @@ main(void)
         CASE(cut_everywhere),
         CASE(replay_and_order),
         CASE(crossing),
+        CASE(side_by_side),
         CASE(no_body),
         CASE(musik),
         CASE(parked),

@@ -267,6 +267,28 @@ sdp_ids_sent(void **state)
 
 /* ---- callee ------------------------------------------------------------ */
 
+/* Without a signed list nobody can tell whether the choice was the caller's.
+ */
+static void
+sdp_ids_absent(void **state)
+{
+    static struct offer o;
+    static char value[TH_ROOM];
+    struct th_msg m;
+
+    (void)state;
+    make_offer(&o);
+    th_good(&m, &route);
+    value_of(value, &m);
+    snprintf(o.sdp, sizeof o.sdp,
+             "%sa=key-mgmt:other AAAA\r\na=key-mgmt:%s\r\n%s", HEAD, value,
+             AUDIO);
+    assert_int_equal(refused(&o), MCX_R_SDP_IDS);
+    put_sdp(&o, &m, AUDIO);
+    keyed(&o);
+    drop_verdict(&o);
+}
+
 static void
 who_calls(void **state)
 {
@@ -565,6 +587,7 @@ main(void)
         CASE(call),
         CASE(call_fails),
         CASE(sdp_ids_sent),
+        CASE(sdp_ids_absent),
         CASE(who_calls),
         CASE(levels),
         CASE(policy),

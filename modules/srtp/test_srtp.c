@@ -590,15 +590,26 @@ rcc(void **state)
     buf[n - 2] = 0x55;
     assert_int_equal(got(rx, buf, n, ssrc, 1002), MCX_OK);
 
+    /* A lie that fails both ways leaves the next packet alone. */
+    n = sent(tx, buf, ssrc, 1004);
+    memcpy(copy, buf, n);
+    copy[14] ^= 1;
+    copy[n - 1] = 4;
+    m = n;
+    assert_int_equal(api->unprotect(rx, copy, &m, false), MCX_E_AUTH);
+    assert_int_equal(got(rx, buf, n, ssrc, 1004), MCX_OK);
+    n = sent(tx, buf, ssrc, 1003);
+    assert_int_equal(got(rx, buf, n, ssrc, 1003), MCX_OK);
+
     /* Out of step: two wraps missed, the next ROC brings us back. */
     assert_int_equal(api->open(&late, &p, false, ssrc), MCX_OK);
     assert_int_equal(mcx_srtp_roc(late, ssrc, 5), MCX_OK);
-    n = sent(late, buf, ssrc, 1003);
-    assert_int_equal(got(rx, buf, n, ssrc, 1003), MCX_E_AUTH);
-    n = sent(late, buf, ssrc, 1004);
-    assert_int_equal(got(rx, buf, n, ssrc, 1004), MCX_OK);
-    n = sent(late, buf, ssrc, 1005);
-    assert_int_equal(got(rx, buf, n, ssrc, 1005), MCX_OK);
+    n = sent(late, buf, ssrc, 1007);
+    assert_int_equal(got(rx, buf, n, ssrc, 1007), MCX_E_AUTH);
+    n = sent(late, buf, ssrc, 1008);
+    assert_int_equal(got(rx, buf, n, ssrc, 1008), MCX_OK);
+    n = sent(late, buf, ssrc, 1009);
+    assert_int_equal(got(rx, buf, n, ssrc, 1009), MCX_OK);
     /* ... and never back in time. */
     n = sent(tx, other, ssrc, 1006);
     assert_int_equal(got(rx, other, n, ssrc, 1006), MCX_E_AUTH);
@@ -615,13 +626,13 @@ rcc(void **state)
     assert_int_equal(m, PLAIN);
     assert_int_equal(api->rekey(rx, &p2, false), MCX_OK);
     assert_int_equal(api->rekey(late, &p2, true), MCX_OK);
-    n = sent(late, buf, ssrc, 1007);
-    assert_int_equal(got(rx, buf, n, ssrc, 1007), MCX_OK);
-    for (uint32_t i = 1008; i < 1008 + 65536; i++) {
+    n = sent(late, buf, ssrc, 1011);
+    assert_int_equal(got(rx, buf, n, ssrc, 1011), MCX_OK);
+    for (uint32_t i = 1012; i < 1012 + 65536; i++) {
         n = sent(late, buf, ssrc, (uint16_t)i);
         assert_int_equal(got(rx, buf, n, ssrc, (uint16_t)i), MCX_OK);
     }
-    n = sent(late, buf, ssrc, 1008);
+    n = sent(late, buf, ssrc, 1012);
     assert_memory_equal(buf + n - 4, "\0\0\0\6", 4);
     api->close(tx);
     api->close(rx);
