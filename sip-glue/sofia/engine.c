@@ -7,8 +7,8 @@
  * sent is compared with the text last sent, o= version left out; when they
  * differ the version is one more than the last one, when not it is the same.
  *
- * The default engine is copied at run time, never bound to by name alone, for
- * a program may carry a copy of soa_default_actions. */
+ * The default methods are copied when the engine is registered; none of
+ * sofia's data is replaced. */
 #include <config.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -36,8 +36,9 @@ struct priv {
     uint64_t sent_version;
     struct soa_description before[1]; /* ss_local as it was before our offer */
     unsigned before_user_version, before_remote_version;
-    bool offered;  /* ours is out, no answer yet    */
+    bool offered;  /* ours is out, no answer yet */
     bool received; /* theirs is in, not yet answered */
+    bool complete; /* answered, either way */
     bool touched;  /* the instance heard of this session */
 };
 
@@ -153,7 +154,7 @@ forget(soa_session_t *ss, struct priv *p)
     (void)replace(ss, &p->sent, NULL);
     p->sent_version = 0;
     soa_description_free(ss, p->before);
-    p->offered = p->received = false;
+    p->offered = p->received = p->complete = false;
 }
 
 /* ---- the line ---------------------------------------------------------- */
@@ -339,6 +340,25 @@ engine_set_params(soa_session_t *ss, tagi_t const *tags)
     return ret < 0 || n < 0 ? ret : n + ret;
 }
 
+/* Tells of our offer that got no answer.  nua does not say when a re-INVITE
+ * is refused, so this also runs when the next offer shows it. */
+static void
+tell_rejected(soa_session_t *ss)
+{
+    struct priv *p = priv_of(ss);
+    const struct mcxs_engine_ops *ops;
+    void *mcx = NULL;
+
+    if (!p->offered) {
+        return;
+    }
+    p->offered = false;
+    ops = ops_of(p, &mcx);
+    if (ops && ops->rejected) {
+        ops->rejected(mcx, handle_of(ss));
+    }
+}
+
 static int
 engine_set_remote_sdp(soa_session_t *ss, int new_version, sdp_session_t *sdp,
                       char const *str, isize_t len)
@@ -348,9 +368,12 @@ engine_set_remote_sdp(soa_session_t *ss, int new_version, sdp_session_t *sdp,
     void *mcx = NULL;
     int ret = base.soa_set_remote_sdp(ss, new_version, sdp, str, len);
 
-    if (ret < 0 || p->offered) {
+    /* sofia's flags, not ours: they are cleared for each INVITE. */
+    if (ret < 0 || (ss->ss_offer_sent && !ss->ss_answer_recv)) {
         return ret; /* an answer brings no key */
     }
+    tell_rejected(ss);
+    p->complete = false;
     ops = ops_of(p, &mcx);
     if (ops) {
         p->received = p->touched = true;
@@ -374,6 +397,8 @@ engine_generate_offer(soa_session_t *ss, soa_callback_f *completed)
     void *mcx = NULL;
     int ret;
 
+    tell_rejected(ss);
+    p->received = p->complete = false;
     /* What a refusal goes back to; sofia keeps it only for changed offers. */
     soa_description_free(ss, p->before);
     if (ss->ss_local->ssd_sdp
@@ -447,6 +472,7 @@ engine_generate_answer(soa_session_t *ss, soa_callback_f *completed)
         return soa_set_status(ss, SIP_500_INTERNAL_SERVER_ERROR);
     }
     p->received = false;
+    p->complete = true;
     return ret;
 }
 
@@ -458,6 +484,7 @@ engine_process_answer(soa_session_t *ss, soa_callback_f *completed)
 
     if (ret >= 0) {
         p->offered = false;
+        p->complete = true;
         soa_description_free(ss, p->before);
     }
     return ret;
@@ -467,8 +494,6 @@ static int
 engine_process_reject(soa_session_t *ss, soa_callback_f *completed)
 {
     struct priv *p = priv_of(ss);
-    const struct mcxs_engine_ops *ops;
-    void *mcx = NULL;
     int ret;
 
     /* The default method goes back to ss_previous even when there is none,
@@ -487,11 +512,7 @@ engine_process_reject(soa_session_t *ss, soa_callback_f *completed)
     }
     ret = base.soa_process_reject(ss, completed);
     soa_description_free(ss, p->before);
-    p->offered = false;
-    ops = ops_of(p, &mcx);
-    if (ops && ops->rejected) {
-        ops->rejected(mcx, handle_of(ss));
-    }
+    tell_rejected(ss);
     return ret;
 }
 
@@ -503,7 +524,7 @@ engine_activate(soa_session_t *ss, char const *option)
     void *mcx = NULL;
     int ret = base.soa_activate_session(ss, option);
 
-    if (ret >= 0 && p->touched && !p->offered && !p->received) {
+    if (ret >= 0 && p->touched && p->complete) {
         ops = ops_of(p, &mcx);
         if (ops && ops->activated) {
             ops->activated(mcx, handle_of(ss));

@@ -44,7 +44,9 @@ struct mcxs_engine_ops {
     /* An offer/answer round is complete: keys of the last offer (ours or
      * theirs) are in force.  May come more than once a round. */
     void (*activated)(void *mcx, nua_handle_t *nh);
-    /* Our offer was refused, or died: what is in force stays in force. */
+    /* Our offer was refused, or died: what is in force stays in force.  nua
+     * does not report a refused re-INVITE, so this may come as late as with
+     * the session's next offer; nua_r_invite is earlier. */
     void (*rejected)(void *mcx, nua_handle_t *nh);
     /* The session is over, or its handle goes.  May come more than once. */
     void (*terminated)(void *mcx, nua_handle_t *nh);

@@ -6,7 +6,11 @@
  * fills the rest in later without another call; so for a multipart body we say
  * "not yet" until all of it is in the buffer.  nua parses what has a type
  * beginning with "multipart/" and no sip_multipart yet, in requests and in
- * responses: afterwards there is no such message. */
+ * responses: afterwards there is no such message.
+ *
+ * SDP is looked at too: sofia's sdp_parse() allocates for ever when an entry
+ * of an m= line's format list does not start with a token character, as in
+ * `m=x 1 y "`. */
 #include <config.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,12 +35,82 @@ is_multipart(const sip_t *sip)
            && su_casenmatch(sip->sip_content_type->c_type, "multipart/", 10);
 }
 
+/* Will nua take the body for SDP?  Without a type it does when the body looks
+ * like it. */
+static bool
+is_sdp(const sip_t *sip)
+{
+    return !sip->sip_content_type || !sip->sip_content_type->c_type
+           || su_casematch(sip->sip_content_type->c_type, "application/sdp");
+}
+
+static bool
+is_token(uint8_t c)
+{
+    return c > 32 && c < 127 && !strchr("\"(),/:;<=>?@[\\]", c);
+}
+
+/* `m=media port proto *(SP fmt)` to the letter of RFC 4566: fields one space
+ * apart, of token characters; in port and proto a slash between them too.
+ * sofia ends a field at any other character and takes what is left for the
+ * next one, so nothing looser is safe. */
+static bool
+media_line_is_safe(const uint8_t *p, size_t n)
+{
+    unsigned field = 0;
+    size_t i, start = 0;
+
+    for (i = 0; i <= n; i++) {
+        bool slash = i < n && p[i] == '/' && (field == 1 || field == 2);
+
+        if (i == n || p[i] == ' ' || slash) {
+            if (i == start) {
+                return false; /* an empty field, or part of one */
+            }
+            field += !slash;
+            start = i + 1;
+        } else if (!is_token(p[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+sdp_is_safe(struct mcx_bytes sdp)
+{
+    size_t at = 0, end;
+
+    for (; at < sdp.n; at = end + 1) {
+        while (at < sdp.n && (sdp.p[at] == ' ' || sdp.p[at] == '\t')) {
+            at++; /* sofia skips it too */
+        }
+        for (end = at; end < sdp.n && sdp.p[end] != '\r'
+                       && sdp.p[end] != '\n' && sdp.p[end] != 0; end++) {
+        }
+        if (end - at >= 2 && (sdp.p[at] == 'm' || sdp.p[at] == 'M')
+            && sdp.p[at + 1] == '='
+            && !media_line_is_safe(sdp.p + at + 2, end - at - 2)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void
-neutralise(sip_t *sip)
+neutralise(msg_t *msg, sip_t *sip)
 {
     sip_content_type_t *c = sip->sip_content_type;
 
     atomic_fetch_add(&n_malformed, 1);
+    if (!c) {
+        c = sip_content_type_make(msg_home(msg), MCXS_GUARD_TYPE);
+        if (!c) {
+            sip->sip_flags |= MSG_FLG_ERROR; /* 400 */
+        }
+        sip->sip_content_type = c;
+        return;
+    }
     c->c_type = MCXS_GUARD_TYPE;
     c->c_subtype = strchr(MCXS_GUARD_TYPE, '/') + 1;
     c->c_params = NULL;
@@ -53,10 +127,14 @@ as_multipart(su_home_t *home, const struct mcxs_body *body)
 
     for (i = 0; i < body->n_parts; i++) {
         const struct mcx_part *part = &body->part[i];
-        msg_multipart_t *mp = msg_multipart_create(home, part->type,
-                                                   part->body.p,
-                                                   (isize_t)part->body.n);
+        msg_multipart_t *mp;
 
+        if (strcmp(part->type, "application/sdp") == 0
+            && !sdp_is_safe(part->body)) {
+            return NULL;
+        }
+        mp = msg_multipart_create(home, part->type, part->body.p,
+                                  (isize_t)part->body.n);
         if (!mp) {
             return NULL; /* what was made goes with the message */
         }
@@ -84,7 +162,7 @@ take_apart(msg_t *msg, sip_t *sip)
         mcxs_mime_free(&body);
     }
     if (!sip->sip_multipart) {
-        neutralise(sip);
+        neutralise(msg, sip);
     }
     su_free(msg_home(msg), type);
 }
@@ -93,7 +171,7 @@ static issize_t
 extract_body(msg_t *msg, msg_pub_t *pub, char b[], isize_t bsiz, int eos)
 {
     sip_t *sip = (sip_t *)pub;
-    bool ours = is_multipart(sip);
+    bool multi = is_multipart(sip), ours = multi || is_sdp(sip);
     issize_t n;
 
     if (ours && (sip->sip_flags & MSG_FLG_BODY) && !sip->sip_payload
@@ -102,15 +180,21 @@ extract_body(msg_t *msg, msg_pub_t *pub, char b[], isize_t bsiz, int eos)
         size_t max = msg_maxsize(msg, 0);
 
         if (size > MCXS_MIME_BODY_MAX) {
-            neutralise(sip);
+            neutralise(msg, sip);
             ours = false;
         } else if (size > (size_t)bsiz && (max == 0 || size <= max)) {
             return 0; /* wait for the rest */
         }
     }
     n = base_extract(msg, pub, b, bsiz, eos);
-    if (ours && sip->sip_payload && !sip->sip_multipart) {
+    if (!ours || !sip->sip_payload || sip->sip_multipart) {
+        return n;
+    }
+    if (multi) {
         take_apart(msg, sip);
+    } else if (!sdp_is_safe(mcx_bytes(sip->sip_payload->pl_data,
+                                      sip->sip_payload->pl_len))) {
+        neutralise(msg, sip);
     }
     return n;
 }

@@ -5,9 +5,10 @@
  * handed to sip->sip_multipart ready made, so that nua and soa find the SDP in
  * it; sip_payload stays whole.  A malformed one gets a Content-Type that
  * nothing in the stack parses, so it is answered 415 (or reaches the
- * application as an opaque body), never as if the body were absent.  Without
- * the guard one UDP datagram ends the process as soon as
- * NUTAG_ACCEPT_MULTIPART(1) is set. */
+ * application as an opaque body), never as if the body were absent.  The same
+ * is done with SDP that would make sofia's parser run for ever.  Without the
+ * guard one UDP datagram ends the process: a multipart one as soon as
+ * NUTAG_ACCEPT_MULTIPART(1) is set, an SDP one (`m=x 1 y "`) always. */
 #ifndef MCXS_GUARD_H
 #define MCXS_GUARD_H
 
@@ -20,11 +21,11 @@
  * Threads: any. */
 msg_mclass_t const *mcxs_guard_mclass(void);
 
-/* Multipart bodies seen, and those found malformed, since the process began.
+/* Multipart bodies seen, and bodies found malformed, since the process began.
  * NULL allowed.  Threads: any. */
 void mcxs_guard_counts(uint64_t *seen, uint64_t *malformed);
 
-/* The type that a malformed multipart body is given; its first value in the
+/* The type that a malformed body is given; its first value in the
  * original message is lost on purpose. */
 #define MCXS_GUARD_TYPE "application/x-mcx-malformed"
 

@@ -14,6 +14,20 @@ TESTS += test_mime
 test_mime_SOURCES = sip-glue/sofia/test_mime.c sip-glue/sofia/mime.c
 test_mime_CPPFLAGS = $(GLUE_TEST_CPPFLAGS)
 test_mime_LDADD = $(CORE_TEST_LIBS)
+check_PROGRAMS += test_guard
+TESTS += test_guard
+test_guard_SOURCES = sip-glue/sofia/test_guard.c \
+	sip-glue/sofia/test_wire.h sip-glue/sofia/guard.c \
+	sip-glue/sofia/mime.c
+test_guard_CPPFLAGS = $(GLUE_TEST_CPPFLAGS)
+test_guard_LDADD = $(CORE_TEST_LIBS) $(SOFIA_LIBS)
+check_PROGRAMS += test_engine
+TESTS += test_engine
+test_engine_SOURCES = sip-glue/sofia/test_engine.c \
+	sip-glue/sofia/test_wire.h sip-glue/sofia/engine.c \
+	sip-glue/sofia/guard.c sip-glue/sofia/mime.c sip-glue/sofia/tags.c
+test_engine_CPPFLAGS = $(GLUE_TEST_CPPFLAGS)
+test_engine_LDADD = $(CORE_TEST_LIBS) $(SOFIA_LIBS)
 endif
 # ---- end ----
 
