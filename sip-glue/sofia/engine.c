@@ -34,6 +34,8 @@ struct priv {
     char *line;      /* value of our a=key-mgmt, once there was one  */
     char *sent;      /* SDP last sent, o= version 0                  */
     uint64_t sent_version;
+    struct soa_description before[1]; /* ss_local as it was before our offer */
+    unsigned before_user_version, before_remote_version;
     bool offered;  /* ours is out, no answer yet */
     bool received; /* theirs is in, not yet answered */
     bool complete; /* answered, either way */
@@ -151,6 +153,7 @@ forget(soa_session_t *ss, struct priv *p)
     (void)replace(ss, &p->line, NULL);
     (void)replace(ss, &p->sent, NULL);
     p->sent_version = 0;
+    soa_description_free(ss, p->before);
     p->offered = p->received = p->complete = false;
 }
 
@@ -396,6 +399,15 @@ engine_generate_offer(soa_session_t *ss, soa_callback_f *completed)
 
     tell_rejected(ss);
     p->received = p->complete = false;
+    /* What a refusal goes back to; sofia keeps it only for changed offers. */
+    soa_description_free(ss, p->before);
+    if (ss->ss_local->ssd_sdp
+        && soa_description_dup(ss->ss_home, p->before, ss->ss_local) < 0) {
+        return soa_set_status(ss, SIP_500_INTERNAL_SERVER_ERROR);
+    }
+    p->before_user_version = ss->ss_local_user_version;
+    p->before_remote_version = ss->ss_local_remote_version;
+
     ret = base.soa_generate_offer(ss, completed);
     if (ret < 0) {
         return ret;
@@ -473,6 +485,7 @@ engine_process_answer(soa_session_t *ss, soa_callback_f *completed)
     if (ret >= 0) {
         p->offered = false;
         p->complete = true;
+        soa_description_free(ss, p->before);
     }
     return ret;
 }
@@ -480,17 +493,25 @@ engine_process_answer(soa_session_t *ss, soa_callback_f *completed)
 static int
 engine_process_reject(soa_session_t *ss, soa_callback_f *completed)
 {
+    struct priv *p = priv_of(ss);
     int ret;
 
-    /* The default method goes back to ss_previous even when that is empty,
-     * which it is unless the refused offer changed an earlier description;
-     * the next offer would then have a new o= line.  There is nothing to go
-     * back to: keep what there is. */
-    if (ss->ss_previous->ssd_sdp) {
-        ret = base.soa_process_reject(ss, completed);
-    } else {
-        ret = soa_base_process_reject(ss, completed);
+    /* The default method goes back to ss_previous even when there is none,
+     * and the next offer has a new o= line.  Give it one: what was before,
+     * or, when nothing was, the refused offer itself. */
+    if (!ss->ss_previous->ssd_sdp && ss->ss_local->ssd_sdp) {
+        bool had = p->before->ssd_sdp != NULL;
+
+        if (soa_description_dup(ss->ss_home, ss->ss_previous,
+                                had ? p->before : ss->ss_local) >= 0) {
+            ss->ss_previous_user_version = had ? p->before_user_version
+                                               : ss->ss_local_user_version;
+            ss->ss_previous_remote_version = had
+                ? p->before_remote_version : ss->ss_local_remote_version;
+        }
     }
+    ret = base.soa_process_reject(ss, completed);
+    soa_description_free(ss, p->before);
     tell_rejected(ss);
     return ret;
 }

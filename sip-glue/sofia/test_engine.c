@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <sofia-sip/soa.h>
 #include <sofia-sip/soa_tag.h>
 #include <sofia-mcx/mcx_tag.h>
 #include "engine.h"
@@ -540,58 +539,6 @@ refused_rekey(void **state)
     hang_up();
 }
 
-/* The method that nua calls for refused offers elsewhere than in re-INVITEs:
- * the o= line stays, whether anything had been agreed before or not. */
-static void
-process_reject(void **state)
-{
-    struct ua *ua = &rig.a;
-    soa_session_t *ss = soa_create(MCXS_ENGINE_NAME, rig.root,
-                                   (soa_magic_t *)ua->nh);
-    char first[4096], again[4096];
-    const char *sdp = NULL;
-    isize_t n = 0;
-
-    (void)state;
-    assert_non_null(ss);
-    ua->value = "mikey AQAFgA==";
-    ua->rejected = 0;
-    assert_true(soa_set_params(ss, MCXTAG_INSTANCE(ua),
-                               SOATAG_USER_SDP_STR(TEST_SDP), TAG_END()) >= 0);
-    assert_true(soa_generate_offer(ss, 1, NULL) >= 0);
-    assert_int_equal(soa_get_local_sdp(ss, NULL, &sdp, &n), 1);
-    (void)snprintf(first, sizeof first, "%s", sdp);
-    assert_keyed(first, ua->value);
-    assert_true(soa_process_reject(ss, NULL) >= 0);
-    assert_int_equal(ua->rejected, 1);
-    assert_true(soa_generate_offer(ss, 1, NULL) >= 0);
-    assert_int_equal(soa_get_local_sdp(ss, NULL, &sdp, &n), 1);
-    assert_string_equal(sdp, first);
-
-    assert_true(soa_set_remote_sdp(ss, NULL, TEST_SDP, -1) >= 0);
-    assert_true(soa_process_answer(ss, NULL) >= 0);
-    soa_init_offer_answer(ss);
-    assert_true(soa_generate_offer(ss, 1, NULL) >= 0); /* unchanged */
-    assert_true(soa_process_reject(ss, NULL) >= 0);
-    assert_int_equal(ua->rejected, 2);
-    assert_true(soa_generate_offer(ss, 1, NULL) >= 0);
-    assert_int_equal(soa_get_local_sdp(ss, NULL, &sdp, &n), 1);
-    (void)snprintf(again, sizeof again, "%s", sdp);
-    assert_keyed(again, ua->value);
-    assert_origin(again, origin(first), 0);
-
-    assert_true(soa_process_reject(ss, NULL) >= 0);
-    assert_true(soa_set_params(ss, SOATAG_USER_SDP_STR(HELD_SDP),
-                               TAG_END()) >= 0);
-    assert_true(soa_generate_offer(ss, 1, NULL) >= 0); /* changed */
-    assert_true(soa_process_reject(ss, NULL) >= 0);
-    assert_true(soa_generate_offer(ss, 1, NULL) >= 0);
-    assert_int_equal(soa_get_local_sdp(ss, NULL, &sdp, &n), 1);
-    assert_keyed(sdp, ua->value);
-    assert_origin(sdp, origin(first), 1);
-    soa_destroy(ss);
-}
-
 /* An INVITE whose body is multipart, from a peer that is not sofia. */
 static void
 multipart_invite(void **state)
@@ -646,8 +593,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_call), cmocka_unit_test(keyed_call),
         cmocka_unit_test(foreign_line), cmocka_unit_test(refused_call),
-        cmocka_unit_test(refused_rekey), cmocka_unit_test(process_reject),
-        cmocka_unit_test(multipart_invite), cmocka_unit_test(detached),
+        cmocka_unit_test(refused_rekey), cmocka_unit_test(multipart_invite),
+        cmocka_unit_test(detached),
     };
     int bad = cmocka_run_group_tests_name("engine", tests, start_single, stop);
 

@@ -694,7 +694,7 @@ publish(void **state)
     pair_stop(&p);
 }
 
-/* A multipart body that is none: a server refuses, for a key may hide in it. */
+/* A multipart body that is none: a server refuses, a key may hide in it. */
 static void
 malformed_body(void **state)
 {

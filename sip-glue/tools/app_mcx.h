@@ -1,0 +1,24 @@
+/* app_mcx.h -- what mcx-ua and mcx-pf say about their mcx_t: event lines of
+ * keys and refusals, and the commands that look at it. */
+#ifndef APP_MCX_H
+#define APP_MCX_H
+
+#include <sofia-mcx/mcx_sofia.h>
+
+#include "control.h"
+
+/* Says a key event, a refusal or a parked message.  False: another event. */
+bool app_mcx_event(struct control *control, mcx_event_t event,
+                   tagi_t const tags[]);
+
+/* `show keys|counters|modules [--json]`.  False: something else is asked. */
+bool app_show(mcx_t *mcx, struct control_conn *conn, int argc, char **argv);
+bool app_wants_json(int argc, char **argv);
+
+/* A key ID as eight hexadecimal digits. */
+enum { APP_ID_SIZE = 9 };
+void app_id_text(char out[APP_ID_SIZE], uint32_t id);
+/* The number in quotes of a Warning 399, 0 when there is none. */
+unsigned app_warning_code(sip_warning_t const *warning);
+
+#endif /* APP_MCX_H */
