@@ -1,7 +1,7 @@
 # test-scenarios/fuzz: one target for every function that eats foreign octets.
 # replay_<t> runs files (always built); fuzz_<t> is libFuzzer's
 # (--enable-fuzzing with clang).
-FUZZ_TARGETS = mikey open text xml config
+FUZZ_TARGETS = mikey open text xml config mime sip srtp
 fuzz_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/test-scenarios/fuzz
 
 check_PROGRAMS += replay_mikey replay_open replay_text replay_xml \
@@ -23,7 +23,38 @@ replay_config_SOURCES = test-scenarios/fuzz/fuzz_config.c $(fuzz_main)
 replay_config_CPPFLAGS = $(fuzz_cppflags)
 replay_config_LDADD = libmcx-core-all.la
 
+# Those that meet SIP and SRTP.
+glue_fuzz_cppflags = $(fuzz_cppflags) -I$(top_srcdir)/sip-glue \
+	$(SOFIA_CFLAGS)
+check_PROGRAMS += replay_mime replay_sip replay_srtp
+replay_mime_SOURCES = test-scenarios/fuzz/fuzz_mime.c $(fuzz_main) \
+	sip-glue/sofia/mime.c
+replay_mime_CPPFLAGS = $(glue_fuzz_cppflags)
+replay_mime_LDADD = libmcx-core-all.la
+replay_sip_SOURCES = test-scenarios/fuzz/fuzz_sip.c $(fuzz_main) \
+	sip-glue/sofia/mime.c sip-glue/sofia/guard.c
+replay_sip_CPPFLAGS = $(glue_fuzz_cppflags)
+replay_sip_LDADD = libmcx-core-all.la $(SOFIA_LIBS)
+replay_srtp_SOURCES = test-scenarios/fuzz/fuzz_srtp.c $(fuzz_main) \
+	$(srtp_sources)
+replay_srtp_CPPFLAGS = $(fuzz_cppflags) $(SRTP_CFLAGS)
+replay_srtp_LDADD = libmcx-core-all.la $(SRTP_LIBS)
+
 if FUZZING
+noinst_PROGRAMS += fuzz_mime fuzz_sip fuzz_srtp
+fuzz_mime_SOURCES = test-scenarios/fuzz/fuzz_mime.c sip-glue/sofia/mime.c
+fuzz_mime_CPPFLAGS = $(glue_fuzz_cppflags)
+fuzz_mime_LDADD = libmcx-core-all.la
+fuzz_mime_LDFLAGS = $(fuzz_ldflags)
+fuzz_sip_SOURCES = test-scenarios/fuzz/fuzz_sip.c \
+	sip-glue/sofia/mime.c sip-glue/sofia/guard.c
+fuzz_sip_CPPFLAGS = $(glue_fuzz_cppflags)
+fuzz_sip_LDADD = libmcx-core-all.la $(SOFIA_LIBS)
+fuzz_sip_LDFLAGS = $(fuzz_ldflags)
+fuzz_srtp_SOURCES = test-scenarios/fuzz/fuzz_srtp.c $(srtp_sources)
+fuzz_srtp_CPPFLAGS = $(fuzz_cppflags) $(SRTP_CFLAGS)
+fuzz_srtp_LDADD = libmcx-core-all.la $(SRTP_LIBS)
+fuzz_srtp_LDFLAGS = $(fuzz_ldflags)
 fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
 noinst_PROGRAMS += fuzz_mikey fuzz_open fuzz_text fuzz_xml fuzz_config
 fuzz_mikey_SOURCES = test-scenarios/fuzz/fuzz_mikey.c
