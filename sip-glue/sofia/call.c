@@ -26,6 +26,9 @@ struct mcxs_call {
     enum mcxs_verdict verdict;
     mcx_err err;
     bool warn_306;
+    bool soa;              /* the engine makes the SDP of this call   */
+    bool manual;           /* re-INVITEs are ours to answer           */
+    unsigned params;       /* answers to nua_set_hparams() to come    */
     struct mcxs_out *made; /* an offer the engine asked for */
 };
 
@@ -605,6 +608,60 @@ mcxs_call_end_all(mcx_t *mcx)
     pthread_mutex_unlock(&mcx->calls_lock);
 }
 
+bool
+mcxs_call_is_manual(mcx_t *mcx, nua_handle_t *nh)
+{
+    struct mcxs_call *c;
+    bool manual;
+
+    pthread_mutex_lock(&mcx->calls_lock);
+    c = find(mcx, nh);
+    manual = c && c->manual;
+    pthread_mutex_unlock(&mcx->calls_lock);
+    return manual;
+}
+
+/* nua would answer a re-INVITE by itself and, with a new key in it, wait for
+ * the verdict on its stack thread.  On a handle whose re-INVITEs we hold that
+ * is ours to do. */
+static void
+take_over(mcx_t *mcx, nua_handle_t *nh)
+{
+    struct mcxs_call *c;
+    bool now = false;
+
+    if (!mcx->app_callback) {
+        return;
+    }
+    pthread_mutex_lock(&mcx->calls_lock);
+    c = find(mcx, nh);
+    if (c && c->soa && !c->manual && (c->active || c->staged)) {
+        c->manual = now = true;
+        c->params++;
+    }
+    pthread_mutex_unlock(&mcx->calls_lock);
+    if (now) {
+        nua_set_hparams(nh, NUTAG_AUTOANSWER(0), TAG_END());
+    }
+}
+
+int
+mcxs_call_params(mcx_t *mcx, nua_handle_t *nh, int status)
+{
+    struct mcxs_call *c;
+    int ours = 0;
+
+    pthread_mutex_lock(&mcx->calls_lock);
+    c = find(mcx, nh);
+    if (c && c->params > 0) {
+        c->params--;
+        ours = 1;
+        c->manual = c->manual && status < 300;
+    }
+    pthread_mutex_unlock(&mcx->calls_lock);
+    return ours;
+}
+
 void
 mcxs_call_look(mcx_t *mcx, nua_event_t event, int status, nua_handle_t *nh,
                tagi_t const *tags)
@@ -612,6 +669,9 @@ mcxs_call_look(mcx_t *mcx, nua_event_t event, int status, nua_handle_t *nh,
     int state = -1;
 
     switch (event) {
+    case nua_i_active:
+        take_over(mcx, nh);
+        break;
     case nua_i_bye:
     case nua_i_terminated:
         mcx_call_end(mcx, nh);
@@ -744,6 +804,9 @@ op_offer_value(void *arg, nua_handle_t *nh, const char *peer)
     pthread_mutex_lock(&mcx->calls_lock);
     c = find(mcx, nh);
     have = c && c->value;
+    if (c) {
+        c->soa = true;
+    }
     pthread_mutex_unlock(&mcx->calls_lock);
     if (!have && peer[0]) {
         prepare_now(mcx, nh, peer);
@@ -751,6 +814,7 @@ op_offer_value(void *arg, nua_handle_t *nh, const char *peer)
     pthread_mutex_lock(&mcx->calls_lock);
     c = find(mcx, nh);
     if (c && c->value) {
+        c->soa = true;
         set_text(&c->given, c->value);
         value = c->given;
     }
@@ -763,8 +827,16 @@ op_remote_offer(void *arg, nua_handle_t *nh, const char *sdp, size_t n)
 {
     mcx_t *mcx = arg;
 
+    struct mcxs_call *c;
+
     if (mcxs_call_module(mcx)) {
-        (void)mcxs_call_seen(mcx, nh, mcx_bytes(sdp, n));
+        pthread_mutex_lock(&mcx->calls_lock);
+        (void)seen(mcx, nh, mcx_bytes(sdp, n));
+        c = find(mcx, nh);
+        if (c) {
+            c->soa = true;
+        }
+        pthread_mutex_unlock(&mcx->calls_lock);
     }
 }
 

@@ -66,6 +66,10 @@ void mcxs_call_not_good(mcx_t *mcx, nua_handle_t *nh, mcx_err err);
 void mcxs_call_offer_dropped(mcx_t *mcx, nua_handle_t *nh);
 /* Tells the application of the key that is in place, once. */
 void mcxs_call_tell(mcx_t *mcx, nua_handle_t *nh);
+/* Are re-INVITEs of this handle ours to answer? */
+bool mcxs_call_is_manual(mcx_t *mcx, nua_handle_t *nh);
+/* nua_r_set_params: 1 when it was we who asked. */
+int mcxs_call_params(mcx_t *mcx, nua_handle_t *nh, int status);
 /* Looks at an event that passes by. */
 void mcxs_call_look(mcx_t *mcx, nua_event_t event, int status,
                     nua_handle_t *nh, tagi_t const *tags);

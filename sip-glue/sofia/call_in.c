@@ -18,6 +18,7 @@ struct mcxs_hold {
     struct mcxs_event *first, **tail;
     struct mcxs_judge *judge;
     bool initial; /* the application does not know the handle yet */
+    bool manual;  /* ours to answer                               */
     bool on_pool, parked, over;
     int64_t until_ms, parked_until_ms;
     char from[MCX_URI_MAX];
@@ -88,6 +89,16 @@ append(struct mcxs_hold *h, nua_event_t event, int status,
     return true;
 }
 
+/* A re-INVITE that nua would have answered had we not taken that over: the
+ * application gets it as it would have from nua, as answered. */
+static void
+answer_reinvite(nua_handle_t *nh, struct mcxs_event *ev)
+{
+    nua_respond(nh, SIP_200_OK, NUTAG_WITH_SAVED(ev->saved), TAG_END());
+    ev->status = 200;
+    ev->phrase = sip_200_OK;
+}
+
 /* Everything kept goes to the application, in order. */
 static void
 give_back(struct mcxs_hold *h)
@@ -95,6 +106,9 @@ give_back(struct mcxs_hold *h)
     mcx_t *mcx = h->mcx;
 
     unlist(h); /* before: what follows now is not kept any more */
+    if (h->manual && !mcx->nua_gone) {
+        answer_reinvite(h->nh, h->first);
+    }
     for (struct mcxs_event *ev = h->first; ev; ev = ev->next) {
         (void)mcxs_event_give_back(mcx, ev);
     }
@@ -188,6 +202,26 @@ mcxs_call_in_follow(mcx_t *mcx, nua_event_t event, int status,
     return h && append(h, event, status, phrase);
 }
 
+/* Nothing to judge.  1: answered, and shown to the application. */
+static int
+pass(mcx_t *mcx, nua_event_t event, int status, char const *phrase,
+     nua_handle_t *nh)
+{
+    struct mcxs_event *ev;
+
+    if (!mcxs_call_is_manual(mcx, nh)) {
+        return 0;
+    }
+    ev = mcxs_event_keep(mcx, event, status, phrase, nh);
+    if (!ev) {
+        return 0;
+    }
+    answer_reinvite(nh, ev);
+    (void)mcxs_event_give_back(mcx, ev);
+    mcxs_event_free(ev);
+    return 1;
+}
+
 /* The SDP of the request, or no octets. */
 static struct mcx_bytes
 offer_of(const struct mcxs_rq *r)
@@ -210,6 +244,7 @@ hold(mcx_t *mcx, nua_event_t event, int status, char const *phrase,
         h->nh = nua_handle_ref(nh);
         h->tail = &h->first;
         h->initial = r->initial;
+        h->manual = mcxs_call_is_manual(mcx, nh);
         h->until_ms = mcx->env->mono_ms(mcx->env->ctx) + MCXS_HELD_MS;
         snprintf(h->from, sizeof h->from, "%s", r->rq.from);
     }
@@ -255,11 +290,12 @@ mcxs_call_in(mcx_t *mcx, nua_event_t event, int status, char const *phrase,
     sdp = offer_of(&r);
     if (sdp.n == 0) {
         mcxs_rq_free(&r); /* no offer: there is nothing to judge */
-        return 0;
+        return pass(mcx, event, status, phrase, nh);
     }
     switch (mcxs_call_seen(mcx, nh, sdp)) {
     case MCXS_GOOD: /* the same octets as before: at once */
         mcxs_call_tell(mcx, nh);
+        held = pass(mcx, event, status, phrase, nh);
         break;
     case MCXS_RUNNING: /* the engine was asked for an answer before us */
         break;

@@ -220,9 +220,13 @@ make_tags(mcx_t *mcx)
         NUTAG_SIP_PARSER(guard), NUTAG_ACCEPT_MULTIPART(1),
         /* A body over 1300 octets would move a request from UDP to TCP. */
         NTATAG_UDP_MTU(65535),
-        NUTAG_APPL_METHOD(server ? "MESSAGE, PUBLISH, REGISTER"
-                                 : "MESSAGE"),
-        TAG_IF(server, NUTAG_ALLOW("PUBLISH, REGISTER")),
+        NUTAG_APPL_METHOD("MESSAGE"),
+        /* One method a tag: sofia reads past a longer list when it finds a
+         * method in it that it has already. */
+        TAG_IF(server, NUTAG_APPL_METHOD("PUBLISH")),
+        TAG_IF(server, NUTAG_APPL_METHOD("REGISTER")),
+        TAG_IF(server, NUTAG_ALLOW("PUBLISH")),
+        TAG_IF(server, NUTAG_ALLOW("REGISTER")),
         TAG_IF(server, NUTAG_ALLOW_EVENTS("poc-settings")), TAG_END());
     return mcx->nua_tags ? MCX_OK : MCX_E_NOMEM;
 }

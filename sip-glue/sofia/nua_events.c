@@ -112,6 +112,8 @@ mcx_event(mcx_t *mcx, nua_event_t event, int status, char const *phrase,
         return mcxs_incoming(mcx, event, status, phrase, nh, sip);
     case nua_i_invite:
         return mcxs_call_in(mcx, event, status, phrase, nh, sip);
+    case nua_r_set_params:
+        return mcxs_call_params(mcx, nh, status);
     case nua_r_register:
     case nua_r_method:
     case nua_r_message:

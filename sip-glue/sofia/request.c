@@ -52,7 +52,9 @@ mcxs_header(su_home_t *home, sip_t const *sip, const char *name)
 char *
 mcxs_asserted_identity(su_home_t *home, sip_t const *sip)
 {
-    sip_p_asserted_identity_t const *pai = sip_p_asserted_identity(sip);
+    sip_p_asserted_identity_t const *pai =
+        (sip_p_asserted_identity_t const *)msg_header_access(
+            (msg_pub_t *)(uintptr_t)sip, sip_p_asserted_identity_class);
     bool quoted = false, angle = false;
     sip_to_t *one;
     char *text;

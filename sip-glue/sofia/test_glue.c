@@ -955,7 +955,8 @@ static void
 re_keyed(bool raw)
 {
     struct pair p;
-    nua_handle_t *nh;
+    nua_handle_t *nh, *chat;
+    int offers;
 
     pair_start(&p, raw, true);
     nh = call(&p, "ok");
@@ -973,8 +974,20 @@ re_keyed(bool raw)
     expect_keys(&p);
     assert_int_equal(p.pf.state, nua_callstate_ready);
 
-    /* Taken: both ends change. */
-    re_invite(&p, nh, "ok");
+    /* Taken: both ends change, and the stack does not stand meanwhile. */
+    atomic_store(&ctl->gate_closed, 1);
+    re_invite(&p, nh, "slow");
+    run_ms(200);
+    assert_int_equal(p.pf.n[nua_r_invite], 2);
+    chat = nua_handle(p.pf.nua, NULL, NUTAG_URL(p.alice.url),
+                      SIPTAG_TO_STR("sip:alice@mcx.test"), TAG_END());
+    nua_message(chat, SIPTAG_CONTENT_TYPE_STR("text/plain"),
+                SIPTAG_PAYLOAD_STR("hello"), TAG_END());
+    WAIT(p.pf.n[nua_r_message], 1);
+    assert_int_equal(p.pf.status[nua_r_message], 202);
+    assert_int_equal(p.pf.n[nua_r_invite], 2);
+    nua_handle_destroy(chat);
+    atomic_store(&ctl->gate_closed, 0);
     WAIT(p.pf.n[nua_r_invite], 3);
     assert_int_equal(p.pf.status[nua_r_invite], 200);
     WAIT(p.pf.m[mcx_i_call_key], 2);
@@ -983,6 +996,19 @@ re_keyed(bool raw)
     assert_int_equal(p.pf.m_key[mcx_i_call_key], 0x10000003);
     assert_int_equal(p.alice.m_key[mcx_i_call_key], 0x10000003);
     run_ms(100);
+    expect_keys(&p);
+    assert_int_equal(p.alice.n[nua_i_invite], 2);
+    assert_int_equal(p.alice.status[nua_i_invite], raw ? 100 : 200);
+    assert_int_equal(p.alice.n[nua_r_set_params], 0);
+
+    /* With the engine the same line again: neither judged nor changed. */
+    offers = atomic_load(&ctl->offers);
+    re_invite(&p, nh, raw ? "same" : NULL);
+    WAIT(p.pf.n[nua_r_invite], 4);
+    assert_int_equal(p.pf.status[nua_r_invite], 200);
+    run_ms(100);
+    assert_int_equal(p.alice.m[mcx_i_key], raw ? 3 : 2);
+    assert_int_equal(atomic_load(&ctl->offers), offers + raw);
     expect_keys(&p);
 
     nua_bye(nh, TAG_END());
