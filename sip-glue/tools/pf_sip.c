@@ -462,11 +462,9 @@ pf_start(struct pf *pf)
         TAG_IF(listen.second != NULL, NUTAG_SIPS_URL(listen.second)),
         NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOALERT(0), NUTAG_AUTOANSWER(0),
         NUTAG_AUTOACK(0), NUTAG_SESSION_TIMER(0),
-        NUTAG_ALLOW("REGISTER, PUBLISH, MESSAGE"),
-        NUTAG_APPL_METHOD("REGISTER, PUBLISH, MESSAGE"),
-        NUTAG_ALLOW_EVENTS("poc-settings"), NTATAG_UDP_MTU(65535),
-        NTATAG_MAXSIZE(262144),
-        TAG_NEXT(mcx_nua_tags(pf->mcx))); /* (1) */
+        NTATAG_UDP_MTU(65535), NTATAG_MAXSIZE(262144),
+        /* (1); REGISTER, PUBLISH and MESSAGE come with it */
+        TAG_NEXT(mcx_nua_tags(pf->mcx)));
     pf->timer = su_timer_create(su_root_task(pf->root), SWEEP_MS);
     if (pf->nua == NULL || pf->timer == NULL
         || su_timer_set_for_ever(pf->timer, on_timer, pf) != 0) {

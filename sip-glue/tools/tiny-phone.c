@@ -89,7 +89,7 @@ on_event(nua_event_t event, int status, char const *phrase, nua_t *nua,
         break;
     case nua_i_state:
         tl_gets(tags, NUTAG_CALLSTATE_REF(state), TAG_END());
-        printf("call %s\n", 
+        printf("call %s\n",
                nua_callstate_name((enum nua_callstate)state));
         if (state == nua_callstate_terminated) {
             su_root_break(phone->root);
