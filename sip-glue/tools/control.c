@@ -208,6 +208,9 @@ flush_out(struct control_conn *conn)
 static void
 add_out(struct control_conn *conn, const char *s, size_t n)
 {
+    if (n == 0) {
+        return;
+    }
     if (conn->broken || n > OUT_MAX - conn->out_n) {
         conn->broken = true;
         return;
