@@ -392,7 +392,7 @@ on_response(struct leg *leg, int status, sip_t const *sip)
             nua_ack(leg->nh, TAG_END());
             end_leg(leg);
         }
-    } else if (status >= 300 && !leg->up) {
+    } else if (status >= 300 && !leg->up && call->cause == NULL) {
         call->status = status;
         call->warning = app_warning_code(warning);
     }

@@ -12,12 +12,12 @@ top=$(pwd)
 dir=$top/test_call.$$
 pid=$$
 addr=127.$((1 + (pid >> 14) % 250)).$(((pid >> 7) % 128)).$((1 + pid % 128))
-pf_pid= alice_pid= bob_pid=
+pf_pid= alice_pid= bob_pid= tiny_pid=
 
 finish() {
     code=$?
     trap - EXIT
-    for p in $alice_pid $bob_pid $pf_pid; do
+    for p in $alice_pid $bob_pid $tiny_pid $pf_pid; do
         kill "$p" 2>/dev/null && wait "$p"
     done
     if [ "$code" -eq 0 ]; then
@@ -42,13 +42,16 @@ must() { echo "+ $*"; "$@" > "$dir/answer" || { cat "$dir/answer"
 # value KEY: of the event line in the last answer.
 value() { sed -n "s/.* $1=\([^ ]*\).*/\1/p" "$dir/answer"; }
 
-start_phone() { # NAME MEDIA TRANSPORT
+start_phone() { # NAME MEDIA TRANSPORT [OPTION...]
+    name=$1 media=$2 transport=$3
+    shift 3
     "$top/mcx-ua" --config "$dir/common.conf" \
-        --identity "sip:$1@mcx.test" --impu "sip:$1@ims.test" \
-        --keys "$dir/keys/$1" --listen "sip:$addr:*;transport=$3" \
-        --proxy "sip:$addr:5060;transport=$3" --media "$2" \
-        --rtp "$addr:40000" --record "$dir/$1.wav" \
-        --control "$dir/$1.ctl" > "$dir/$1.log" 2>&1 &
+        --identity "sip:$name@mcx.test" --impu "sip:$name@ims.test" \
+        --keys "$dir/keys/$name" --media "$media" \
+        --listen "sip:$addr:*;transport=$transport" \
+        --proxy "sip:$addr:5060;transport=$transport" \
+        --rtp "$addr:40000" --record "$dir/$name.wav" \
+        --control "$dir/$name.ctl" "$@" > "$dir/$name.log" 2>&1 &
 }
 
 stop_phone() { # NAME PID
@@ -175,6 +178,56 @@ round soa soa udp
 round raw raw tcp
 round soa raw tcp
 round raw soa udp
+
+# ---- answered by hand, given up, without a stack thread; and tiny-phone
+echo "== by hand"
+start_phone alice soa udp --stack-thread no; alice_pid=$!
+start_phone bob raw udp --answer manual --stack-thread no; bob_pid=$!
+must alice register
+must alice wait registered status=200
+must bob register
+must bob wait registered status=200
+must pf wait bound mc_id=sip:bob@mcx.test
+
+must alice call sip:bob@mcx.test
+must bob wait call-in
+must alice hangup
+must bob wait call-down cause=cancel
+must alice wait call-down cause=cancel
+must pf wait call-down cause=cancel
+must alice wait key-wiped kind=pck
+
+# A command on one connection while another one waits.
+bob wait call-up 20 > "$dir/waiting" & waiting=$!
+must alice call sip:bob@mcx.test "$dir/speech.wav"
+must bob wait call-in
+must bob answer
+wait "$waiting" || fail "the waiting connection got $(cat "$dir/waiting")"
+must alice wait media-sent packets=51
+must bob hangup
+must alice wait call-down cause=bye
+must bob wait media-received packets=51 bad=0
+"$top/wavcmp" "$dir/speech.wav" "$dir/bob.wav" || fail "recording differs"
+must alice unregister
+must pf wait unbound impu=sip:alice@ims.test
+
+{ cat "$dir/common.conf"
+  echo "identity = sip:alice@mcx.test"
+  echo "keys = $dir/keys/alice"; } > "$dir/tiny.conf"
+"$top/tiny-phone" "$dir/tiny.conf" "sip:$addr:5060;transport=udp" \
+    sip:bob@mcx.test > "$dir/tiny.log" 2>&1 & tiny_pid=$!
+must bob wait call-in
+must bob answer
+must bob wait call-up
+must bob hangup
+wait "$tiny_pid" || fail "tiny-phone ended with $?"
+tiny_pid=
+for line in 'registered 200' mcx_i_key 'answered 200' 'SRTP key of 16' \
+    'call terminated'; do
+    grep -q "$line" "$dir/tiny.log" || fail "tiny-phone did not say $line"
+done
+stop_phone alice "$alice_pid"; alice_pid=
+stop_phone bob "$bob_pid"; bob_pid=
 
 must pf quit
 wait "$pf_pid" || fail "mcx-pf ended with $?"

@@ -545,7 +545,9 @@ ua_call_event(struct ua *ua, nua_event_t event, int status,
         }
         break;
     case nua_r_invite:
-        if (status >= 300) {
+        if (status == 487 && call->ending) {
+            call->cause = "cancel"; /* as we wished */
+        } else if (status >= 300) {
             call->status = status;
             call->warning = sip != NULL ? app_warning_code(sip->sip_warning)
                                         : 0;
