@@ -82,12 +82,15 @@ check_purpose(const struct opening *o)
     return MCX_OK;
 }
 
-/* Milliseconds since 1970 of the first second of period 'no'; no further
- * back than the first one. */
+/* Milliseconds since 1970 of the first second of period 'no'; a start that
+ * they do not hold is as far away as they reach. */
 static int64_t
 period_start_ms(const struct mcx_period *period, uint64_t no)
 {
-    return (mcx_period_start(period, no) - MCX_NTP_UNIX_DIFF) * 1000;
+    int64_t s = mcx_period_start(period, no) - MCX_NTP_UNIX_DIFF, ms;
+
+    return __builtin_mul_overflow(s, INT64_C(1000), &ms) ? INT64_MAX / 2
+                                                          : ms;
 }
 
 /* The oldest T that is accepted now. */
@@ -200,6 +203,15 @@ narrow(struct mcx_end *end, struct mcx_bytes uid)
     return false;
 }
 
+/* A KMS that lists its domains speaks for no host outside of them.  Asked
+ * when nobody is known to serve the identity, so when this list does not
+ * either; a tel URI has no host that a list could name. */
+static bool
+speaks_for(const struct mcx_kms_info *kms, const char *uri)
+{
+    return kms->n_domains == 0 || strchr(uri, '@') == NULL;
+}
+
 /* The KMS of one end: the payload's when there is one, which must be known
  * and must not contradict what the ring knows of the identity. */
 static mcx_err
@@ -217,7 +229,8 @@ find_kms(const struct opening *o, struct mcx_end *end, unsigned kms_role,
         if (mcx_ring_kms(o->how->ring, idr->data, &named, &pub) != MCX_OK) {
             return refuse_idr(o, MCX_R_NO_KMS, kms_role);
         }
-        if (err == MCX_OK && !is_text(idr, end->kms.uri)) {
+        if (err == MCX_OK ? !is_text(idr, end->kms.uri)
+                          : !speaks_for(&named, end->uri)) {
             mcx_kms_pub_free(pub);
             return refuse_idr(o, contradiction, kms_role);
         }

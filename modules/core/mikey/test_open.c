@@ -871,6 +871,85 @@ other_kms(void **state)
     mcx_ring_free(ring);
 }
 
+/* ATTACK: of several KMSs one speaks for an identity of nobody's domain, by
+ * being named in the message.  SPEC RFC 6507 2 with RFC 6509 2.2.1: KPAK is
+ * that of the identity's KMS, not of any we happen to know. */
+static void
+foreign_kms(void **state)
+{
+    static struct mcx_key_msg km;
+    static uint8_t buf[ROOM];
+    struct mcx_kms_info home = w.info, other = w.info;
+    struct mcx_build how = plan(MCX_KIND_PCK, ALICE, BOB);
+    struct mcx_open o = rules(BOB, ALICE);
+    struct mcx_ring *ring = NULL;
+    struct mcx_bytes b;
+
+    (void)state;
+    rewind_clock();
+    b = build(buf, &how, NULL);
+    assert_int_equal(mcx_ring_new(&ring, &w.te.env), MCX_OK);
+    memcpy(home.uri, KMS2, sizeof KMS2);
+    assert_int_equal(mcx_ring_add_kms(ring, &home, w.pub), MCX_OK);
+    other.n_domains = 1;
+    memcpy(other.domain[0], "example.net", sizeof "example.net");
+    assert_int_equal(mcx_ring_add_kms(ring, &other, w.pub), MCX_OK);
+    give(ring, BOB, w.no);
+    o.ring = ring;
+    refuses(b, &o, MCX_R_INITIATOR, "IDRkmsi");
+    /* Without a list there is nothing to hold against it. */
+    other.n_domains = 0;
+    assert_int_equal(mcx_ring_add_kms(ring, &other, w.pub), MCX_OK);
+    opens(&km, b, &o);
+    /* The list that names the host settles it. */
+    other.n_domains = 1;
+    memcpy(other.domain[0], "mc.example.org", sizeof "mc.example.org");
+    assert_int_equal(mcx_ring_add_kms(ring, &other, w.pub), MCX_OK);
+    opens(&km, b, &o);
+    mcx_ring_free(ring);
+}
+
+/* Periods of more than a million years: no arithmetic on their bounds may
+ * overflow, and the replay entry must not expire at once. */
+static void
+endless_period(void **state)
+{
+    static const uint64_t length[] = { INT64_MAX / 2000, INT64_MAX,
+                                       UINT64_MAX };
+    static struct mcx_key_msg km;
+    static uint8_t buf[ROOM];
+    const uint64_t usual = w.info.period.length_s;
+    struct mcx_build how = plan(MCX_KIND_GMK, PF, BOB);
+    struct mcx_open o = rules(BOB, PF);
+    size_t i;
+
+    (void)state;
+    rewind_clock();
+    o.window = MCX_WINDOW_STORED;
+    for (i = 0; i < sizeof length / sizeof length[0]; i++) {
+        struct mcx_replay *replay = NULL;
+        struct mcx_ring *ring;
+        struct mcx_bytes b;
+
+        w.info.period.length_s = length[i];
+        ring = ring_new();
+        give(ring, PF, 0);
+        give(ring, BOB, 0);
+        assert_int_equal(mcx_replay_new(&replay, 16), MCX_OK);
+        how.ring = o.ring = ring;
+        o.replay = replay;
+        b = build(buf, &how, NULL);
+        opens(&km, b, &o);
+        refuses(b, &o, MCX_R_REPLAYED, "T");
+        w.te.now_ms += INT64_C(1000) * 86400 * 365;
+        refuses(b, &o, MCX_R_REPLAYED, "T");
+        rewind_clock();
+        mcx_replay_free(replay);
+        mcx_ring_free(ring);
+    }
+    w.info.period.length_s = usual;
+}
+
 static void
 signature(void **state)
 {
@@ -1209,6 +1288,7 @@ key_parameters(void **state)
     refuses(b, &o, MCX_R_REVOKED, "EXT");
     o.peer = MCX_PEER_STATUS_ZERO_IS_LIVE;
     opens(&km, b, &o);
+    assert_int_equal(km.params.status, 1); /* or the store would refuse it */
     kp.status = 2; /* shared with a gateway, and revoked: not just zero */
     b = build(buf, &how, NULL);
     refuses(b, &o, MCX_R_REVOKED, "EXT");
@@ -1318,6 +1398,8 @@ main(void)
         cmocka_unit_test(tag_and_time),
         cmocka_unit_test(identities),
         cmocka_unit_test(other_kms),
+        cmocka_unit_test(foreign_kms),
+        cmocka_unit_test(endless_period),
         cmocka_unit_test(signature),
         cmocka_unit_test(sakke),
         cmocka_unit_test(replay),
