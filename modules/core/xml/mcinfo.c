@@ -52,7 +52,9 @@ value_of(const struct mcx_xml *x)
     if ((uri || text) && !mcx_xml_blank(x)) {
         return NULL;
     }
-    return uri ? uri : text ? text : x;
+    x = uri ? uri : text ? text : x;
+    /* What others pass over as an extension must not be a value here. */
+    return x->ns == MCX_XML_NS_MCINFO ? x : NULL;
 }
 
 static mcx_err
@@ -121,22 +123,35 @@ read_params(struct mcx_mcinfo *out, const struct mcx_xml *params,
     return MCX_OK;
 }
 
+/* The next mcptt-Params from 'x' on; one of another namespace is none. */
+static const struct mcx_xml *
+params_of(const struct mcx_xml *x)
+{
+    for (x = of_mcinfo(x); x; x = of_mcinfo(x->next)) {
+        if (strcmp(x->name, "mcptt-Params") == 0) {
+            break;
+        }
+    }
+    return x;
+}
+
 static mcx_err
 read_root(struct mcx_mcinfo *out, const struct mcx_xml *root,
           struct mcx_why *why)
 {
-    const struct mcx_xml *params;
+    const struct mcx_xml *params, *again;
 
     if (strcmp(root->name, "mcpttinfo") != 0
         || root->ns != MCX_XML_NS_MCINFO) {
         return MCX_REFUSE(why, MCX_R_XML, "mcpttinfo", root->at, F1);
     }
-    params = mcx_xml_child(root, "mcptt-Params");
+    params = params_of(root->first);
     if (!params) {
         return MCX_OK;
     }
-    if (mcx_xml_again(params, "mcptt-Params")) {
-        return MCX_REFUSE(why, MCX_R_XML, "mcptt-Params", root->at, F1);
+    again = params_of(params->next);
+    if (again) {
+        return MCX_REFUSE(why, MCX_R_XML, "mcptt-Params", again->at, F1);
     }
     return read_params(out, params, why);
 }

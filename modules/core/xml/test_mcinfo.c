@@ -96,6 +96,16 @@ other_namespaces_say_nothing(void **state)
     assert_int_equal(rd(INFO("<x:mcptt-client-id xmlns:x='urn:x'>evil"
                              "</x:mcptt-client-id>")), MCX_OK);
     assert_string_equal(info.client_id, "");
+    /* Neither as a frame round elements that are ours ... */
+    assert_int_equal(rd("<mcpttinfo xmlns='urn:3gpp:ns:mcpttInfo:1.0'>"
+                        "<x:mcptt-Params xmlns:x='urn:x'><mcptt-client-id>"
+                        "evil</mcptt-client-id></x:mcptt-Params>"
+                        "<mcptt-Params/></mcpttinfo>"), MCX_OK);
+    assert_string_equal(info.client_id, "");
+    /* ... nor as the value in them. */
+    assert_refused(INFO("<mcptt-calling-user-id><mcpttURI xmlns='urn:x'>"
+                        "sip:evil@x</mcpttURI></mcptt-calling-user-id>"),
+                   MCX_E_MALFORMED, MCX_R_XML, "mcptt-calling-user-id");
 }
 
 static void
