@@ -459,7 +459,8 @@ mcx_ring_user(struct mcx_ring *ring, const char *uri, uint64_t no,
 
 /* ---- whose KMS --------------------------------------------------------- */
 
-/* The host part of a URI; no octets when it has none (tel). */
+/* The host part of a URI; no octets when it has none (tel), or when readers
+ * could differ about it: a legal URI has one '@' at the most. */
 static struct mcx_bytes
 host_part(const char *uri)
 {
@@ -470,7 +471,10 @@ host_part(const char *uri)
         return mcx_bytes(NULL, 0);
     }
     p++;
-    at = strrchr(p, '@');
+    at = strchr(p, '@');
+    if (at && strchr(at + 1, '@')) {
+        return mcx_bytes(NULL, 0);
+    }
     if (at) {
         p = at + 1;
     } else if (p[0] == '/' && p[1] == '/') {

@@ -314,6 +314,7 @@ test_kms_of(void **state)
     expect_kms_of(r, "sip:x@a.test.evil", NULL);
     expect_kms_of(r, "sip:a.test@evil.test", NULL);
     expect_kms_of(r, "sip:@", NULL);
+    expect_kms_of(r, "sip:x@b.test;y@a.test", NULL);
     expect_kms_of(r, "tel:a.test", NULL);
     expect_kms_of(r, "a.test", NULL);
     /* Own keys come before domains. */
