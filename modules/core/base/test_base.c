@@ -190,6 +190,8 @@ test_time_parse(void **state)
             fail_msg("%s was taken", bad[i]);
         }
     }
+    assert_int_equal(mcx_time_parse(&ms, mcx_bytes(NULL, 0)),
+                     MCX_E_MALFORMED);
     assert_int_equal(mcx_time_parse(&ms, mcx_bytes("1970-01-01T00:00:00\0",
                                                    20)), MCX_E_MALFORMED);
 }

@@ -80,13 +80,15 @@ mcx_time_parse(int64_t *unix_ms, struct mcx_bytes text)
 {
     static const int mdays[12] = { 31, 29, 31, 30, 31, 30,
                                    31, 31, 30, 31, 30, 31 };
-    const char *p = (const char *)text.p, *end = p + text.n, *zone;
+    const char *p, *end, *zone;
     int y, mo, d, h, mi, s, ms = 0, off = 0, scale = 100;
     int64_t total;
 
     if (text.n < 19) {
         return MCX_E_MALFORMED;
     }
+    p = (const char *)text.p;
+    end = p + text.n;
     y = digits(&p, end, 4);
     if (y < 1 || !one_of(&p, end, "-") || (mo = digits(&p, end, 2)) < 1
         || mo > 12 || !one_of(&p, end, "-") || (d = digits(&p, end, 2)) < 1
