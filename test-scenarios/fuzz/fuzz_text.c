@@ -48,6 +48,9 @@ sdp(struct mcx_bytes text)
     for (m = -1; m < (int)view.n_media; m++) {
         (void)(mcx_sdp_effective(&km, &view, m, &why) == MCX_OK);
     }
+    if (view.n_km == MCX_SDP_KM_MAX) { /* one more would be too many */
+        return;
+    }
     out = malloc(n + 1);
     if (out && mcx_sdp_put(out, &n, text, "mikey AAAA") == MCX_OK) {
         static struct mcx_sdp_view again;

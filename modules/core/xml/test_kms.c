@@ -607,6 +607,10 @@ hostile_documents_are_refused(void **state)
     (void)state;
     edit_refused(keys_xml, "?>\n", "?><!DOCTYPE KmsResponse>\n",
                  MCX_E_MALFORMED, "DOCTYPE");
+    /* Also after an error that keeps libxml2 from telling of it. */
+    edit_refused(keys_xml, "?>\n", " encoding<?xml version='1.0'?>"
+                 "<!DOCTYPE a [<!ENTITY a 'aaaaaaaa'><!ENTITY b ?>]>\n",
+                 MCX_E_MALFORMED, "DOCTYPE");
     edit_refused(keys_xml, "?>\n", "?><!DOCTYPE a [<!ENTITY a 'aaaaaaaa'>"
                  "<!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>"
                  "<!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;'>]>\n",

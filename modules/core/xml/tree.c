@@ -1,10 +1,9 @@
 /* tree.c -- reads a foreign XML text into struct mcx_xml.  See tree.h.
  *
- * Everything that a document could use against us is cut off here: a DOCTYPE
- * stops the parser before its first declaration is read, so no entity but the
- * five of XML exists; the text must be UTF-8 whatever it declares, so libxml2
- * makes no converted copy that we could not wipe; depth, elements and
- * attributes are counted. */
+ * Everything that a document could use against us is cut off here: a text with
+ * a DOCTYPE never reaches the parser, so no entity but the five of XML exists;
+ * the text must be UTF-8 whatever it declares, so libxml2 makes no converted
+ * copy that we could not wipe; depth, elements and attributes are counted. */
 #include <config.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "tree.h"
 
 static const char NS_KMS[] = "urn:3gpp:ns:mcsecKMSInterface:1.0";
+static const char NO_DOCTYPE[] = "a DOCTYPE is not allowed";
 static const char NS_XSI[] = "http://www.w3.org/2001/XMLSchema-instance";
 
 /* What the callbacks work on; reached through ctxt->_private. */
@@ -107,7 +107,7 @@ on_doctype(void *user, const xmlChar *name, const xmlChar *ext,
     (void)name;
     (void)ext;
     (void)sys;
-    stop(user, MCX_R_XML, "a DOCTYPE is not allowed");
+    stop(user, MCX_R_XML, NO_DOCTYPE);
 }
 
 /* Copies what fits; "?" for what does not. */
@@ -317,11 +317,14 @@ early(struct mcx_xml_fault *fault, mcx_reason reason, size_t at, int line,
 }
 
 /* Before libxml2 sees anything: the size; octets that announce another coding
- * than UTF-8; and how many attributes one tag can have, which libxml2 2.9
- * compares pair by pair. */
+ * than UTF-8; how many attributes one tag can have, which libxml2 2.9 compares
+ * pair by pair; and a DOCTYPE, which libxml2 reads without asking on_doctype()
+ * when the document was in error before.  "<!DOCTYPE" in a comment or CDATA
+ * section is refused with it: no document of ours has that. */
 static mcx_err
 look(struct mcx_bytes xml, size_t max, struct mcx_xml_fault *fault)
 {
+    const struct mcx_bytes doctype = mcx_bytes_str("<!DOCTYPE");
     size_t i, equals = 0;
     int line = 1;
 
@@ -344,6 +347,10 @@ look(struct mcx_bytes xml, size_t max, struct mcx_xml_fault *fault)
             line++;
         } else if (xml.p[i] == '<') {
             equals = 0;
+            if (xml.n - i >= doctype.n
+                && mcx_bytes_eq(mcx_bytes(xml.p + i, doctype.n), doctype)) {
+                return early(fault, MCX_R_XML, i, line, NO_DOCTYPE);
+            }
         } else if (xml.p[i] == '=' && ++equals > MCX_XML_EQUALS_MAX) {
             return early(fault, MCX_R_TOO_LARGE, i, line,
                          "too many attributes");
@@ -410,6 +417,7 @@ mcx_xml_read(struct mcx_xml **root, struct mcx_bytes xml, size_t max,
         if (!ctxt->wellFormed || !ctxt->nsWellFormed || !r.root || r.top) {
             note(&r, ctxt, MCX_R_XML, 0, "not well-formed XML");
         }
+        xmlFreeDoc(ctxt->myDoc); /* NULL, or libxml2 made one by itself */
         xmlFreeParserCtxt(ctxt);
     }
     mcx_wipe(text, xml.n);
