@@ -57,6 +57,13 @@ test_ident_oom_SOURCES = modules/core/ident/test_ident_oom.c \
 test_ident_oom_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
 test_ident_oom_LDADD = $(CORE_TEST_LIBS)
 test_ident_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc
+if HAVE_WOLFSSL
+check_PROGRAMS += test_wolfssl
+TESTS += test_wolfssl
+test_wolfssl_SOURCES = modules/core/ident/test_wolfssl.c
+test_wolfssl_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(WOLFSSL_CFLAGS)
+test_wolfssl_LDADD = $(CORE_TEST_LIBS) $(WOLFSSL_LIBS)
+endif
 endif
 
 EXTRA_DIST += \
