@@ -72,7 +72,8 @@ enum {
 };
 
 /* Key kinds; the value is the purpose tag, the top four bits of a key ID
- * (TS 33.180 5.2.2).  GSK comes in PSK messages and has no tag of its own. */
+ * (TS 33.180 5.2.2).  GSK comes in PSK messages and has no tag of its own, so
+ * its value lies above all tags.  What a kind is: mcx_kind_info() below. */
 enum mcx_kind {
     MCX_KIND_GMK = 0,
     MCX_KIND_PCK = 1,
@@ -81,7 +82,9 @@ enum mcx_kind {
     MCX_KIND_MKFC = 4,
     MCX_KIND_MSCCK = 5,
     MCX_KIND_MUSIK = 6,
-    MCX_KIND_COUNT = 7
+    MCX_KIND_COUNT = 7, /* of those that are purpose tags */
+    MCX_KIND_GSK = 16,
+    MCX_KIND_END = 32 /* every kind lies below: MCX_KIND_BIT() */
 };
 #define MCX_KIND_BIT(kind) (1u << (unsigned)(kind))
 #define MCX_KEY_ID_KIND(id) ((unsigned)((uint32_t)(id) >> 28))
@@ -367,15 +370,18 @@ enum {
     MCX_PEER_REL13_CS_ID = 1u << 5,
     MCX_PEER_REL13_PARAMS = 1u << 6,
     MCX_PEER_XML_KEY_XPK = 1u << 7,
-    MCX_PEER_MONTHLY_TEL = 1u << 8
+    MCX_PEER_MONTHLY_TEL = 1u << 8,
+    MCX_PEER_REL13_V = 1u << 9, /* send V; on receipt it never counts */
+    MCX_PEER_MKFC_GUK = 1u << 10 /* a GUK-ID in an MKFC's CSB ID */
 };
 /* The bit of a peer option's word ("sdp-ids"); 0 when unknown. */
 MCX_API unsigned mcx_peer_option_parse(const char *word);
 MCX_API const char *mcx_peer_option_word(unsigned bit);
 
 enum mcx_window {
-    MCX_WINDOW_LIVE,  /* 5 min back, 5 min ahead                           */
-    MCX_WINDOW_STORED /* from the start of the previous key period, 5 ahead */
+    MCX_WINDOW_LIVE,   /* 5 min back, 5 min ahead                           */
+    MCX_WINDOW_STORED, /* from the start of the previous key period, 5 ahead */
+    MCX_WINDOW_KIND    /* what the kind's row in the table says             */
 };
 enum { MCX_WINDOW_BACK_S = 300, MCX_WINDOW_AHEAD_S = 300 };
 
@@ -406,6 +412,46 @@ MCX_API mcx_err mcx_mikey_open(struct mcx_key_msg *out,
                                const struct mcx_open *how,
                                struct mcx_why *why) MCX_MUST_USE;
 
+/* ---- the table of key kinds -------------------------------------------- */
+
+enum mcx_carrier {
+    MCX_CARRIER_SAKKE, /* a SAKKE I_MESSAGE                     */
+    MCX_CARRIER_PSK,   /* a pre-shared key I_MESSAGE            */
+    MCX_CARRIER_HAND   /* no message: configured at both ends   */
+};
+/* Does CSB ID carry an ID of the receiver's own (TS 33.180 5.2.3)? */
+enum mcx_diversity {
+    MCX_DIVERSITY_NEVER,
+    MCX_DIVERSITY_ALWAYS,
+    MCX_DIVERSITY_BY_OPTION /* peer option mkfc-guk */
+};
+
+/* One kind; building, checking, the store and the tools go by it.  A new kind
+ * is one row more: modules/ADD-A-KEY-TYPE. */
+struct mcx_kind_info {
+    unsigned kind;     /* the purpose tag; above all tags when it has none */
+    const char *word;  /* "gmk" */
+    const char *initiator, *responder; /* the roles, in words */
+    const char *clause;
+    enum mcx_carrier carrier;
+    enum mcx_diversity diversity;
+    bool params;  /* key parameters may come along...          */
+    bool groups;  /* ... and hold group IDs                    */
+    bool to_self; /* SAKKE-to-self may come along              */
+    uint8_t cs_id, n_cs; /* first CS-ID, how many follow each other */
+    uint8_t rel13_cs_id; /* the first one under rel13-cs-id         */
+    enum mcx_window window;
+    struct mcx_sp_profile sp; /* when the message names none */
+};
+/* The row of 'kind'; NULL when there is none. */
+MCX_API const struct mcx_kind_info *mcx_kind_info(unsigned kind);
+/* Row number 'i' from 0; NULL behind the last. */
+MCX_API const struct mcx_kind_info *mcx_kind_each(size_t i);
+/* Is 'csb_id' an ID of one receiver's own, so that MKIs are key_id || csb_id
+ * and traffic keys come from csb_id? */
+MCX_API bool mcx_kind_diverse(unsigned kind, uint32_t key_id,
+                              uint32_t csb_id);
+
 /* ---- building ---------------------------------------------------------- */
 
 struct mcx_build {
@@ -419,10 +465,13 @@ struct mcx_build {
     bool id_given;
     const uint8_t *rand; /* 16 octets; NULL: fresh */
     int64_t at_unix_ms;  /* T; 0: now */
-    unsigned peer;       /* MCX_PEER_*: rel13-map, sdp-ids */
+    unsigned peer;       /* MCX_PEER_*: rel13-map, rel13-cs-id, rel13-v,
+                            mkfc-guk, sdp-ids */
     bool hide_initiator, hide_responder; /* IDRuidi, IDRuidr */
     bool sakke_to_self;
     const struct mcx_key_params *params; /* NULL: no key parameters */
+    bool cs_id_given; /* rel13-map: 'cs_id' instead of the table's */
+    uint8_t cs_id;
 };
 
 /* Builds a complete signed I_MESSAGE.  '*out_n' is the room of 'out' on entry

@@ -220,7 +220,7 @@ mcx_keys_forget(struct mcx_keys *keys, const char *impu)
         return; /* keys of nobody belong to the client itself */
     }
     (void)pthread_mutex_lock(&keys->lock);
-    for (kind = 0; kind < MCX_KIND_COUNT; kind++) {
+    for (kind = 0; kind < MCX_KIND_END; kind++) {
         uint64_t hash = mcx_store_hash(keys, MCX_BY_IMPU, kind, impu, 0);
         struct mcx_key *k = mcx_store_chain(keys, MCX_BY_IMPU, hash), *next;
 

@@ -49,7 +49,7 @@ mcx_key_policy(struct mcx_srtp_policy *out, struct mcx_key *key,
     out->suite = suite;
     out->cs_id = cs_id;
     out->mki_size = put_id(out->mki, key->key_id);
-    if (key->kind == MCX_KIND_GMK) {
+    if (mcx_kind_diverse(key->kind, key->key_id, key->csb_id)) {
         out->mki_size = (uint8_t)(4 + put_id(out->mki + 4, key->csb_id));
     }
     /* SRTCP packets carry their whole index: there is no ROC to convey. */

@@ -228,7 +228,7 @@ text_ends(const char *s, size_t room)
 static bool
 message_ok(const struct mcx_key_msg *km, const struct mcx_key_owner *owner)
 {
-    return km->kind < MCX_KIND_COUNT && km->rand_n <= MCX_RAND_MAX
+    return mcx_kind_info(km->kind) && km->rand_n <= MCX_RAND_MAX
            && text_ends(km->initiator, sizeof km->initiator)
            && text_ends(km->responder, sizeof km->responder)
            && (!owner

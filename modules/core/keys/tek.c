@@ -30,12 +30,15 @@ take(struct mcx_ssv *ssv, struct mcx_key *key)
 }
 
 /* SPEC TS 33.180 E.1.2: CSB ID is the key ID; for a GMK it is the sender's
- * GUK-ID, so each sender has its own traffic key. */
+ * GUK-ID, so each sender has its own traffic key.  A GSK's key ID is the CSB
+ * ID of its message. */
 mcx_err
 mcx_key_tek(struct mcx_tek *out, struct mcx_key *key, uint8_t cs_id)
 {
     MCX_SECRET(mcx_ssv, ssv);
-    uint32_t csb_id = key->kind == MCX_KIND_GMK ? key->csb_id : key->key_id;
+    uint32_t csb_id = mcx_kind_diverse(key->kind, key->key_id, key->csb_id)
+                          ? key->csb_id
+                          : key->key_id;
     struct mcx_bytes rand = mcx_bytes(key->rand, key->rand_n);
     mcx_err err;
 

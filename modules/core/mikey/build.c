@@ -26,6 +26,8 @@ enum {
 /* One message on its way; everything the views of 'm' point to. */
 struct making {
     const struct mcx_build *how;
+    const struct mcx_kind_info *kind;
+    bool diverse; /* CSB ID is the receiver's own */
     struct mcx_why *why;
     struct mcx_key_msg *km;
     struct mcx_end i, r;
@@ -198,21 +200,16 @@ add_ext(struct mcx_mikey_msg *m, unsigned type, struct mcx_bytes data)
                                            .data = data };
 }
 
-/* The CS-IDs of table E.1.3-1; release 13 used 0 for what floor control is
- * protected with. */
+/* The first CS-ID: what the caller wants, else the table's; release 13 used 0
+ * for what floor control is protected with. */
 static uint8_t
-cs_id_of(unsigned kind, unsigned peer)
+first_cs_id(const struct making *b)
 {
-    switch (kind) {
-    case MCX_KIND_GMK:
-        return MCX_CS_MCPTT_GROUP;
-    case MCX_KIND_CSK:
-        return peer & MCX_PEER_REL13_CS_ID ? 0 : MCX_CS_MCPTT_CSK;
-    case MCX_KIND_MUSIK:
-        return peer & MCX_PEER_REL13_CS_ID ? 0 : MCX_CS_MCPTT_MUSIK;
-    default:
-        return 0;
+    if (b->how->cs_id_given) {
+        return b->how->cs_id;
     }
+    return b->how->peer & MCX_PEER_REL13_CS_ID ? b->kind->rel13_cs_id
+                                               : b->kind->cs_id;
 }
 
 /* Release 13: GENERIC-ID, one entry for each stream, the MKI as SPI; a GMK's
@@ -230,14 +227,13 @@ fill_map(struct making *b)
         return MCX_OK;
     }
     mcx_wr_u32(&spi, b->km->key_id);
-    if (b->km->kind == MCX_KIND_GMK) {
+    if (b->diverse) {
         mcx_wr_u32(&spi, b->km->csb_id);
     }
     m->map_type = MCX_MAP_GENERIC_ID;
-    m->n_cs = b->km->kind == MCX_KIND_PCK ? 2 : 1;
+    m->n_cs = b->kind->n_cs;
     for (i = 0; i < m->n_cs; i++) {
-        m->cs[i].cs_id =
-            (uint8_t)(cs_id_of(b->km->kind, b->how->peer) + i);
+        m->cs[i].cs_id = (uint8_t)(first_cs_id(b) + i);
         m->cs[i].policies = mcx_bytes(policy_0, 1);
         m->cs[i].spi = mcx_bytes(b->spi, spi.at);
     }
@@ -290,12 +286,13 @@ fill(struct making *b)
 
     MCX_TRY(seal(b, enc));
     b->km->csb_id = b->km->key_id;
-    if (how->kind == MCX_KIND_GMK) {
+    if (b->diverse) {
         MCX_TRY(mcx_guk_id(&b->km->csb_id, &b->km->key, b->km->key_id,
                            how->to));
     }
     m->version = 1;
     m->data_type = MCX_DT_SAKKE;
+    m->v = (how->peer & MCX_PEER_REL13_V) != 0;
     m->prf = MCX_PRF_HMAC_SHA256;
     m->csb_id = b->km->csb_id;
     m->t = b->km->t;
@@ -376,6 +373,25 @@ usable_uri(const char *uri)
     return uri && uri[0] && strlen(uri) < MCX_URI_MAX;
 }
 
+/* Does a SAKKE message carry this kind, and what is asked to go with it? */
+static bool
+carries(struct making *b)
+{
+    const struct mcx_build *how = b->how;
+    const struct mcx_kind_info *kind = mcx_kind_info(how->kind);
+
+    b->kind = kind;
+    if (!kind || kind->carrier != MCX_CARRIER_SAKKE
+        || (how->params && !kind->params)
+        || (how->sakke_to_self && !kind->to_self)) {
+        return false;
+    }
+    b->diverse = kind->diversity == MCX_DIVERSITY_ALWAYS
+                 || (kind->diversity == MCX_DIVERSITY_BY_OPTION
+                     && (how->peer & MCX_PEER_MKFC_GUK));
+    return true;
+}
+
 mcx_err
 mcx_mikey_build(uint8_t *out, size_t *out_n, struct mcx_key_msg *km,
                 const struct mcx_build *how, struct mcx_why *why)
@@ -390,7 +406,7 @@ mcx_mikey_build(uint8_t *out, size_t *out_n, struct mcx_key_msg *km,
     }
     if (!out || !out_n || !how || !how->env || !how->ring
         || !usable_uri(how->from) || !usable_uri(how->to)
-        || how->kind >= MCX_KIND_COUNT || how->kind == MCX_KIND_SPK) {
+        || !carries(&b)) {
         return MCX_E_ARG;
     }
     wr = mcx_wr(out, *out_n);

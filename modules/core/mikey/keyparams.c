@@ -129,8 +129,9 @@ open_form_a(uint8_t *plain, size_t *plain_n, struct mcx_bytes data,
 static bool
 has_groups(unsigned kind)
 {
-    return kind == MCX_KIND_GMK || kind == MCX_KIND_MKFC
-           || kind == MCX_KIND_MUSIK;
+    const struct mcx_kind_info *info = mcx_kind_info(kind);
+
+    return info && info->groups;
 }
 
 static mcx_err
@@ -189,7 +190,7 @@ read_content(struct mcx_key_params *p, unsigned *type, struct mcx_bytes plain,
     /* SPEC TS 33.180 E.6.1 makes the content an element with IEI and length;
      * what is sent has none.  Both are taken. */
     if (plain.n >= 3
-        && (plain.p[0] >= MCX_KIND_COUNT
+        && (!mcx_kind_info(plain.p[0])
             || (size_t)(plain.p[1] << 8 | plain.p[2]) == plain.n - 3)) {
         (void)mcx_rd_u8(&rd);
         text = mcx_rd_bytes_len(&rd, 2);
@@ -221,7 +222,7 @@ judge(const struct mcx_key_params *p, unsigned type, unsigned kind, bool plain,
 {
     /* The clear form's one specimen calls a GMK type 1, so there the type is
      * not compared. */
-    if (type >= MCX_KIND_COUNT || (!plain && type != kind)) {
+    if (!mcx_kind_info(type) || (!plain && type != kind)) {
         return MCX_REFUSE(why, MCX_R_KEY_PARAMS, "EXT", at, "TS 33.180 E.6");
     }
     if (!(p->status & STATUS_NOT_REVOKED)

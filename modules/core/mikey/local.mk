@@ -5,6 +5,17 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/mikey/guk.c \
 	modules/core/mikey/inner.h \
 	modules/core/mikey/keyparams.c \
+	modules/core/mikey/kind_csk.c \
+	modules/core/mikey/kind_gmk.c \
+	modules/core/mikey/kind_gsk.c \
+	modules/core/mikey/kind_mkfc.c \
+	modules/core/mikey/kind_mscck.c \
+	modules/core/mikey/kind_musik.c \
+	modules/core/mikey/kind_pck.c \
+	modules/core/mikey/kind_spk.c \
+	modules/core/mikey/kinds.c \
+	modules/core/mikey/kinds.def \
+	modules/core/mikey/kinds.h \
 	modules/core/mikey/mac.c \
 	modules/core/mikey/mac.h \
 	modules/core/mikey/open.c \
@@ -26,7 +37,8 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/mikey/whom.c \
 	modules/core/mikey/words.c
 
-EXTRA_DIST += modules/core/mikey/README \
+EXTRA_DIST += modules/core/mikey/README modules/ADD-A-KEY-TYPE \
+	modules/ADD-A-PAYLOAD \
 	test-scenarios/vectors/interop-vendors.txt \
 	test-scenarios/vectors/mikey-prf-computed.txt \
 	test-scenarios/vectors/mikey-psk-computed.txt \
@@ -34,10 +46,20 @@ EXTRA_DIST += modules/core/mikey/README \
 	test-scenarios/vectors/rfc4567-section-5.1-mikey.txt
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_open test_parse test_prf test_psk
-TESTS += test_open test_parse test_prf test_psk
+check_PROGRAMS += test_kinds test_open test_parse test_prf test_psk
+TESTS += test_kinds test_open test_parse test_prf test_psk
+# A made-up kind, added as modules/ADD-A-KEY-TYPE says: a row and a file.
+test_kinds_SOURCES = modules/core/mikey/test_kinds.c \
+	modules/core/mikey/test_kinds.def \
+	modules/core/mikey/kinds.c \
+	modules/core/mikey/test_env.h \
+	modules/core/mikey/test_kind_xtk.c \
+	modules/core/mikey/test_world.h
+test_kinds_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DMCX_TEST_KINDS
+test_kinds_LDADD = $(CORE_TEST_LIBS)
 test_open_SOURCES = modules/core/mikey/test_open.c \
-	modules/core/mikey/test_env.h
+	modules/core/mikey/test_env.h \
+	modules/core/mikey/test_world.h
 test_open_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_open_LDADD = $(CORE_TEST_LIBS)
 test_parse_SOURCES = modules/core/mikey/test_parse.c \

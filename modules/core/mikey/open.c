@@ -21,6 +21,9 @@ enum { IDR_DATA = 5, T_VALUE = 2, SIGN_DATA = 2, SAKKE_DATA = 5,
 struct opening {
     const struct mcx_mikey_msg *msg;
     const struct mcx_open *how;
+    const struct mcx_kind_info *kind; /* its row, once the tag is judged */
+    enum mcx_window window;
+    bool diverse; /* CSB ID is the receiver's own */
     struct mcx_why *why;
     struct mcx_key_msg *km; /* filled as things become known */
     int64_t now_ms, t_ms;
@@ -69,16 +72,23 @@ check_shape(const struct opening *o)
 }
 
 static mcx_err
-check_purpose(const struct opening *o)
+check_purpose(struct opening *o)
 {
     unsigned kind = MCX_KEY_ID_KIND(o->msg->csb_id);
 
-    /* An SPK is never sent in MIKEY: both servers have it by hand. */
-    if (kind >= MCX_KIND_COUNT || kind == MCX_KIND_SPK
+    /* An SPK, for one, is never sent in MIKEY: both servers have it by
+     * hand. */
+    o->kind = mcx_kind_info(kind);
+    if (!o->kind || o->kind->carrier != MCX_CARRIER_SAKKE
         || (o->how->kinds && !(o->how->kinds & MCX_KIND_BIT(kind)))) {
         return MCX_REFUSE(o->why, MCX_R_PURPOSE, "HDR", 4,
                           "TS 33.180 5.2.2");
     }
+    o->window = o->how->window == MCX_WINDOW_KIND ? o->kind->window
+                                                  : o->how->window;
+    o->diverse = o->kind->diversity == MCX_DIVERSITY_ALWAYS
+                 || (o->kind->diversity == MCX_DIVERSITY_BY_OPTION
+                     && (o->how->peer & MCX_PEER_MKFC_GUK));
     return MCX_OK;
 }
 
@@ -101,7 +111,7 @@ window_start(const struct opening *o, int64_t *start_ms)
     uint64_t no;
 
     *start_ms = o->now_ms - MCX_WINDOW_BACK_S * INT64_C(1000);
-    if (o->how->window == MCX_WINDOW_LIVE) {
+    if (o->window != MCX_WINDOW_STORED) {
         return MCX_OK;
     }
     if (mcx_ring_kms_of(o->how->ring, o->how->self, &own, NULL) != MCX_OK) {
@@ -317,7 +327,8 @@ check_responder(struct opening *o)
                    ? MCX_OK
                    : refuse_idr(o, MCX_R_NO_USER, MCX_ROLE_R);
     }
-    o->km->to_self = o->how->allow_self && strcmp(self, o->i.uri) == 0;
+    o->km->to_self = o->how->allow_self && o->kind->to_self
+                     && strcmp(self, o->i.uri) == 0;
     if (!o->km->to_self) {
         return refuse_idr(o, MCX_R_RESPONDER,
                           idrr->at && !is_text(idrr, self) ? MCX_ROLE_R
@@ -386,7 +397,7 @@ expires_ms(const struct opening *o)
     struct mcx_kms_info own;
     uint64_t no;
 
-    if (o->how->window == MCX_WINDOW_STORED
+    if (o->window == MCX_WINDOW_STORED
         && mcx_ring_kms_of(o->how->ring, o->how->self, &own, NULL) == MCX_OK
         && mcx_period_no(&no, &own.period,
                          o->t_ms / 1000 + MCX_NTP_UNIX_DIFF)
@@ -502,7 +513,7 @@ take_ids(const struct opening *o)
     mcx_err err;
 
     km->key_id = km->csb_id;
-    if (km->kind != MCX_KIND_GMK) {
+    if (!o->diverse) {
         return MCX_OK;
     }
     if (km->responder[0] == '\0') { /* to self, and the other is hidden */
@@ -518,6 +529,10 @@ take_params(const struct opening *o)
     size_t i;
 
     for (i = 0; i < o->msg->n_ext; i++) {
+        if (o->msg->ext[i].type == MCX_EXT_KEY_PARAMS && !o->kind->params) {
+            return MCX_REFUSE(o->why, MCX_R_KEY_PARAMS, "EXT",
+                              o->msg->ext[i].at, o->kind->clause);
+        }
         if (o->msg->ext[i].type == MCX_EXT_KEY_PARAMS) {
             return mcx_key_params_open(&o->km->params, &o->msg->ext[i],
                                        &o->km->key, o->km->csb_id,

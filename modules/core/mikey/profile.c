@@ -39,16 +39,13 @@ enum { KEY_SIZE = 16, GCM_SALT = 12, GCM_TAG = 16, CM_SALT = 14, CM_TAG = 10,
 struct mcx_sp_profile
 mcx_profile_default(unsigned kind)
 {
-    struct mcx_sp_profile p = { .encr_alg = ALG_AES_GCM,
-                                .key_size = KEY_SIZE,
-                                .salt_size = GCM_SALT,
-                                .tag_size = GCM_TAG };
+    const struct mcx_kind_info *info = mcx_kind_info(kind);
 
-    if (kind == MCX_KIND_GMK) {
-        p.rcc_mode3 = true;
-        p.roc_rate = 1;
-    }
-    return p;
+    return info ? info->sp
+                : (struct mcx_sp_profile){ .encr_alg = ALG_AES_GCM,
+                                           .key_size = KEY_SIZE,
+                                           .salt_size = GCM_SALT,
+                                           .tag_size = GCM_TAG };
 }
 
 /* What each parameter must be when it is there. */
@@ -107,7 +104,10 @@ gcm(struct mcx_sp_profile *out, const struct mcx_sp *sp, struct mcx_why *why)
     int64_t srtp_auth = sp->value[SP_SRTP_AUTH_ALG];
     bool rcc = auth == AUTH_RCCM3 || srtp_auth == AUTH_RCCM3;
 
-    *out = mcx_profile_default(MCX_KIND_PCK);
+    *out = (struct mcx_sp_profile){ .encr_alg = ALG_AES_GCM,
+                                    .key_size = KEY_SIZE,
+                                    .salt_size = GCM_SALT,
+                                    .tag_size = GCM_TAG };
     if (!FITS(sp, gcm_rules)
         || (auth > 0 && auth != AUTH_RCCM3)
         || (srtp_auth > 0 && srtp_auth != AUTH_RCCM3)) {

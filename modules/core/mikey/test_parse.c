@@ -627,6 +627,8 @@ words(void **state)
         assert_int_equal(mcx_kind_parse(mcx_kind_word(k)), k);
     }
     assert_null(mcx_kind_word(MCX_KIND_COUNT));
+    assert_string_equal(mcx_kind_word(MCX_KIND_GSK), "gsk");
+    assert_null(mcx_kind_word(MCX_KIND_END));
     assert_int_equal(mcx_kind_parse("GMK"), -1);
     assert_int_equal(mcx_kind_parse(NULL), -1);
     for (bit = 1; bit <= MCX_PEER_MONTHLY_TEL; bit <<= 1) {

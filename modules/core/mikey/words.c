@@ -1,33 +1,7 @@
-/* words.c -- kinds of keys and peer options as words, for configuration, logs
- * and tools. */
+/* words.c -- peer options as words, for configuration, logs and tools.  Those
+ * of key kinds are in the table, kinds.c. */
 #include <config.h>
 #include <sofia-mcx/mcx_mikey.h>
-
-static const char *const kind_words[MCX_KIND_COUNT] = {
-    [MCX_KIND_GMK] = "gmk",     [MCX_KIND_PCK] = "pck",
-    [MCX_KIND_CSK] = "csk",     [MCX_KIND_SPK] = "spk",
-    [MCX_KIND_MKFC] = "mkfc",   [MCX_KIND_MSCCK] = "mscck",
-    [MCX_KIND_MUSIK] = "musik",
-};
-
-const char *
-mcx_kind_word(unsigned kind)
-{
-    return kind < MCX_KIND_COUNT ? kind_words[kind] : NULL;
-}
-
-int
-mcx_kind_parse(const char *word)
-{
-    int kind;
-
-    for (kind = 0; word && kind < MCX_KIND_COUNT; kind++) {
-        if (strcmp(kind_words[kind], word) == 0) {
-            return kind;
-        }
-    }
-    return -1;
-}
 
 static const struct {
     unsigned bit;
@@ -42,6 +16,8 @@ static const struct {
     { MCX_PEER_REL13_PARAMS, "rel13-params" },
     { MCX_PEER_XML_KEY_XPK, "xml-key-xpk" },
     { MCX_PEER_MONTHLY_TEL, "monthly-tel" },
+    { MCX_PEER_REL13_V, "rel13-v" },
+    { MCX_PEER_MKFC_GUK, "mkfc-guk" },
 };
 
 unsigned
