@@ -218,6 +218,8 @@ mcx_profile_write(struct mcx_wr *wr, unsigned kind)
     put(wr, SP_KEY_SIZE, p.key_size);
     if (p.rcc_mode3) {
         put(wr, SP_AUTH_ALG, AUTH_RCCM3);
+    } else if (p.encr_alg == ALG_AES_CM) {
+        put(wr, SP_AUTH_ALG, AUTH_HMAC_SHA1);
     }
     put(wr, SP_SALT_SIZE, p.salt_size);
     put(wr, SP_PRF, 0);
@@ -227,6 +229,7 @@ mcx_profile_write(struct mcx_wr *wr, unsigned kind)
         put(wr, SP_SRTP_TAG, RCC_TAG);
         put(wr, SP_SRTCP_TAG, 0);
     }
-    put(wr, SP_AEAD_TAG, p.tag_size);
+    put(wr, p.encr_alg == ALG_AES_CM ? SP_TAG_SIZE : SP_AEAD_TAG,
+        p.tag_size);
     return mcx_wr_status(wr);
 }
