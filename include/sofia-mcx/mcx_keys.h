@@ -47,6 +47,17 @@ struct mcx_key_owner {
     char client_id[MCX_GROUP_ID_MAX];
 };
 
+/* Why a key was wiped. */
+enum mcx_key_end {
+    MCX_END_NONE,     /* it is not                                  */
+    MCX_END_DROPPED,  /* refused, log-off, call end, or by hand     */
+    MCX_END_REPLACED, /* retired, and its grace is over             */
+    MCX_END_REVOKED,
+    MCX_END_EXPIRED
+};
+/* "dropped", "replaced", ...; "" for MCX_END_NONE. */
+MCX_API const char *mcx_key_end_word(enum mcx_key_end end);
+
 /* What may be known of a key.  Nothing secret. */
 struct mcx_key_info {
     unsigned kind;
@@ -59,6 +70,9 @@ struct mcx_key_info {
     int64_t since_unix_ms; /* of the present state                   */
     int64_t wipe_mono_ms;  /* retired: when the octets go; else 0    */
     struct mcx_sp_profile sp;
+    enum mcx_key_end end;       /* wiped: why                         */
+    int64_t activation_unix_ms; /* key parameters; 0: from T          */
+    int64_t expiry_unix_ms;     /* 0: never                           */
 };
 
 MCX_API mcx_err mcx_keys_new(struct mcx_keys **out, const struct mcx_env *env,
@@ -74,7 +88,8 @@ MCX_API void mcx_keys_listen(struct mcx_keys *keys,
                              void *arg);
 
 /* Takes over the key of 'km' (the caller's copy is wiped) as staged, with a
- * reference for the caller.  'owner' NULL: none.
+ * reference for the caller.  'owner' NULL: none.  With a back-end that
+ * persists, the key is on the disk when this returns: never on the loop.
  * MCX_E_POLICY (key-id-reused): this (kind, id, owner) names another key that
  * is not wiped; MCX_E_EXPIRED: revoked or past its expiry; MCX_E_BUSY: store
  * full; MCX_E_NOMEM. */
@@ -104,14 +119,146 @@ MCX_API struct mcx_key *mcx_keys_current(struct mcx_keys *keys, unsigned kind,
                                          const char *impu, const char *mc_id);
 /* Every key bound to 'impu' is wiped (log-off, deregistration). */
 MCX_API void mcx_keys_forget(struct mcx_keys *keys, const char *impu);
+/* Wipes every key of 'kind' with this ID as revoked; how many there were. */
+MCX_API size_t mcx_keys_revoke(struct mcx_keys *keys, unsigned kind,
+                               uint32_t key_id);
 /* Calls 'each' with every key; the store is locked meanwhile. */
 MCX_API void mcx_keys_each(struct mcx_keys *keys,
                            void (*each)(void *arg,
                                         const struct mcx_key_info *info),
                            void *arg);
-/* Wipes what is due; returns milliseconds until the next is, or -1. */
+/* Wipes what is due, retired keys after their grace and any key past its
+ * expiry (looked at once a second); returns milliseconds until the next of
+ * the retired is due, or -1. */
 MCX_API int64_t mcx_keys_sweep(struct mcx_keys *keys);
 MCX_API size_t mcx_keys_count(struct mcx_keys *keys);
+
+/* ---- a back-end that persists ------------------------------------------ */
+
+/* One key as it is kept: all that makes it.  SECRET: 'key'. */
+struct mcx_key_record {
+    struct mcx_ssv key;
+    unsigned kind;
+    uint32_t key_id, csb_id;
+    bool ours;
+    uint8_t prf, rand_n;
+    enum mcx_key_state state; /* not MCX_KEY_WIPED */
+    int64_t t_unix_ms, since_unix_ms;
+    int64_t wipe_unix_ms; /* retired: end of its grace; else 0 */
+    int64_t activation_unix_ms, expiry_unix_ms;
+    struct mcx_sp_profile sp;
+    uint8_t rand[MCX_RAND_MAX];
+    char initiator[MCX_URI_MAX], responder[MCX_URI_MAX];
+    struct mcx_key_owner owner;
+};
+MCX_SECRET_TYPE(mcx_key_record);
+
+/* The back-end's corner in each key.  'key' and what follows it are set by the
+ * store under its lock before changed() is called; the rest belongs to the
+ * back-end, which zeroed storage must suit. */
+struct mcx_key_slot {
+    struct mcx_key *key;
+    enum mcx_key_state state;
+    enum mcx_key_end end;
+    int64_t since_unix_ms, wipe_unix_ms;
+
+    int64_t row;                /* where it is kept; 0: nowhere */
+    struct mcx_key_slot *next;  /* of those to be written       */
+    int64_t at_unix_ms[MCX_KEY_WIPED + 1]; /* of each state     */
+    uint8_t todo;               /* states not yet written, bits */
+    bool queued;
+};
+
+struct mcx_keys_backing {
+    size_t size; /* of this struct */
+    void *ctx;
+    /* Keeps a staged key.  On the thread that stages, without a lock; may wait
+     * for the disk.  A failure refuses the key.  MCX_E_EXPIRED: the key is
+     * known as revoked or expired; MCX_E_IO, MCX_E_BUSY. */
+    mcx_err (*stage)(void *ctx, const struct mcx_key_record *rec,
+                     struct mcx_key_slot *slot);
+    /* 'n' keys changed state together.  Any thread, the loop too, with the
+     * store's lock held: be quick, call nothing of the store but
+     * mcx_key_ref().  A state may be told twice; also that of a key whose
+     * stage() failed or has not returned. */
+    void (*changed)(void *ctx, struct mcx_key_slot *const *slots, size_t n);
+    /* Waits until all changes made before are kept.  Never on the loop. */
+    mcx_err (*sync)(void *ctx);
+};
+
+/* Puts 'backing' under 'keys', before there are keys (MCX_E_STATE otherwise,
+ * or when there is one already).  It must outlive the detaching. */
+MCX_API mcx_err mcx_keys_attach(struct mcx_keys *keys,
+                                const struct mcx_keys_backing *backing)
+    MCX_MUST_USE;
+/* No change is told any more; the keys stay.  No mcx_keys_stage() may be under
+ * way. */
+MCX_API void mcx_keys_detach(struct mcx_keys *keys);
+/* Enters a key that the back-end kept, in the state that it had, and wipes
+ * 'rec's octets.  Nothing is told to the back-end, nobody is called.  'row'
+ * goes into the slot.  MCX_E_STATE: no back-end; MCX_E_EXPIRED: retired or
+ * expired in the meantime; MCX_E_ARG, MCX_E_BUSY, MCX_E_NOMEM. */
+MCX_API mcx_err mcx_keys_restore(struct mcx_keys *keys,
+                                 struct mcx_key_record *rec,
+                                 int64_t row) MCX_MUST_USE;
+/* Waits until every change made before is on the disk; MCX_OK at once when
+ * nothing persists.  Never on the loop.  MCX_E_IO: it is not, yet. */
+MCX_API mcx_err mcx_keys_sync(struct mcx_keys *keys) MCX_MUST_USE;
+
+/* The same for the replay cache.  enter() is called with each entry made, on
+ * the thread that made it and without a lock; it may wait for the disk.  When
+ * it fails, the entry is taken back and mcx_replay_enter() fails with its
+ * error, so no message is accepted that a restart would accept again. */
+struct mcx_replay_backing {
+    size_t size; /* of this struct */
+    void *ctx;
+    mcx_err (*enter)(void *ctx, const uint8_t digest[32], int64_t expires_ms);
+};
+/* Entries of before are brought back first, with mcx_replay_enter(); then this
+ * is called.  NULL: no back-end any more. */
+MCX_API void mcx_replay_attach(struct mcx_replay *replay,
+                               const struct mcx_replay_backing *backing);
+
+/* ---- sealing: octets that go to a disk --------------------------------- */
+
+enum {
+    MCX_SEAL_KEY_SIZE = 32,
+    MCX_SEAL_NONCE_SIZE = 24,
+    MCX_SEAL_TAG_SIZE = 16,
+    MCX_SEAL_MORE = 40, /* nonce and tag: sealed octets are so many more */
+    MCX_SEAL_MAC_SIZE = 32
+};
+struct mcx_seal_key { uint8_t b[MCX_SEAL_KEY_SIZE]; };
+MCX_SECRET_TYPE(mcx_seal_key);
+
+/* A key made ready.  AES-256-GCM under a key derived from this one and the
+ * first half of a random 24-octet nonce (XAES-256-GCM of C2SP), so that the
+ * number of seals under one key needs no counting.  One thread at a time. */
+struct mcx_sealer;
+MCX_API mcx_err mcx_sealer_new(struct mcx_sealer **out,
+                               const struct mcx_seal_key *key) MCX_MUST_USE;
+MCX_API void mcx_sealer_free(struct mcx_sealer *sealer); /* wipes; NULL */
+/* 'out' takes plain.n + MCX_SEAL_MORE octets: nonce | sealed | tag.  'nonce'
+ * NULL: random from 'env'. */
+MCX_API mcx_err mcx_seal(uint8_t *out, struct mcx_sealer *sealer,
+                         const struct mcx_env *env, const uint8_t *nonce,
+                         struct mcx_bytes aad,
+                         struct mcx_bytes plain) MCX_MUST_USE;
+/* 'out' takes sealed.n - MCX_SEAL_MORE octets.  MCX_E_AUTH: wrong key, wrong
+ * 'aad', or an octet was changed; 'out' is then zero. */
+MCX_API mcx_err mcx_unseal(uint8_t *out, struct mcx_sealer *sealer,
+                           struct mcx_bytes aad,
+                           struct mcx_bytes sealed) MCX_MUST_USE;
+/* HMAC-SHA-256 of 'n' parts, each preceded by its size in 8 octets. */
+MCX_API mcx_err mcx_seal_mac(uint8_t out[MCX_SEAL_MAC_SIZE],
+                             const struct mcx_seal_key *key,
+                             const struct mcx_bytes *parts,
+                             size_t n) MCX_MUST_USE;
+/* A key from a passphrase: scrypt (RFC 7914) with N = 2^log2_n. */
+MCX_API mcx_err mcx_seal_scrypt(struct mcx_seal_key *out,
+                                struct mcx_bytes passphrase,
+                                struct mcx_bytes salt, unsigned log2_n,
+                                unsigned r, unsigned p) MCX_MUST_USE;
 
 /* ---- stations 5 and 6 -------------------------------------------------- */
 

@@ -10,6 +10,8 @@
 #include <sofia-mcx/mcx_keys.h>
 #include "store.h"
 
+enum { EXPIRY_LOOK_MS = 1000 };
+
 const char *
 mcx_key_state_word(enum mcx_key_state state)
 {
@@ -22,6 +24,24 @@ mcx_key_state_word(enum mcx_key_state state)
         return "retired";
     case MCX_KEY_WIPED:
         return "wiped";
+    }
+    return "?";
+}
+
+const char *
+mcx_key_end_word(enum mcx_key_end end)
+{
+    switch (end) {
+    case MCX_END_NONE:
+        return "";
+    case MCX_END_DROPPED:
+        return "dropped";
+    case MCX_END_REPLACED:
+        return "replaced";
+    case MCX_END_REVOKED:
+        return "revoked";
+    case MCX_END_EXPIRED:
+        return "expired";
     }
     return "?";
 }
@@ -65,18 +85,25 @@ due_cut(struct mcx_keys *keys, struct mcx_key *key)
     key->due_next = key->due_prev = NULL;
 }
 
-static void
-retire(struct mcx_key *key, int64_t unix_ms, int64_t mono_ms)
+void
+mcx_life_retire(struct mcx_key *key, int64_t unix_ms, int64_t wipe_mono_ms)
 {
     key->state = MCX_KEY_RETIRED;
     key->since_unix_ms = unix_ms;
-    key->wipe_mono_ms = mono_ms + MCX_KEY_GRACE_MS;
+    key->wipe_mono_ms = wipe_mono_ms;
     due_put(key->store, key);
+}
+
+static void
+retire(struct mcx_key *key, int64_t unix_ms, int64_t mono_ms)
+{
+    mcx_life_retire(key, unix_ms, mono_ms + MCX_KEY_GRACE_MS);
 }
 
 /* Wipes 'key', unless it is, and puts it on the list 'gone'. */
 void
-mcx_life_wipe(struct mcx_gone *gone, struct mcx_key *key, int64_t unix_ms)
+mcx_life_wipe(struct mcx_gone *gone, struct mcx_key *key,
+              enum mcx_key_end end, int64_t unix_ms)
 {
     if (key->state == MCX_KEY_WIPED) {
         return;
@@ -88,7 +115,9 @@ mcx_life_wipe(struct mcx_gone *gone, struct mcx_key *key, int64_t unix_ms)
     key->state = MCX_KEY_WIPED;
     key->since_unix_ms = unix_ms;
     key->wipe_mono_ms = 0;
+    key->end = end;
     mcx_store_cut(key->store, key);
+    mcx_persist_changed(key->store, key, NULL);
     if (!gone->first) {
         gone->last = &gone->first;
     }
@@ -163,6 +192,8 @@ mcx_key_commit(struct mcx_key *key)
         key->state = MCX_KEY_ACTIVE;
         key->since_unix_ms = unix_ms;
         mcx_store_info(&now_active, key);
+        /* Both at once: no restart may find two of them active. */
+        mcx_persist_changed(keys, key, old);
         err = MCX_OK;
     }
     (void)pthread_mutex_unlock(&keys->lock);
@@ -189,6 +220,7 @@ mcx_key_retire(struct mcx_key *key)
     if (done) {
         retire(key, unix_ms, mono_ms);
         mcx_store_info(&info, key);
+        mcx_persist_changed(keys, key, NULL);
     }
     (void)pthread_mutex_unlock(&keys->lock);
     if (done) {
@@ -204,7 +236,7 @@ mcx_key_drop(struct mcx_key *key)
     struct mcx_gone gone = mcx_gone_none();
 
     (void)pthread_mutex_lock(&keys->lock);
-    mcx_life_wipe(&gone, key, unix_ms);
+    mcx_life_wipe(&gone, key, MCX_END_DROPPED, unix_ms);
     (void)pthread_mutex_unlock(&keys->lock);
     mcx_life_finish(keys, &gone);
 }
@@ -227,12 +259,65 @@ mcx_keys_forget(struct mcx_keys *keys, const char *impu)
         for (; k; k = next) {
             next = k->node[MCX_BY_IMPU].next;
             if (k->kind == kind && strcmp(k->impu, impu) == 0) {
-                mcx_life_wipe(&gone, k, unix_ms);
+                mcx_life_wipe(&gone, k, MCX_END_DROPPED, unix_ms);
             }
         }
     }
     (void)pthread_mutex_unlock(&keys->lock);
     mcx_life_finish(keys, &gone);
+}
+
+size_t
+mcx_keys_revoke(struct mcx_keys *keys, unsigned kind, uint32_t key_id)
+{
+    uint64_t hash = mcx_store_hash(keys, MCX_BY_ID, kind, "", key_id);
+    int64_t unix_ms = mcx_store_unix_ms(keys);
+    struct mcx_gone gone = mcx_gone_none();
+    struct mcx_key *k, *next;
+    size_t n = 0;
+
+    (void)pthread_mutex_lock(&keys->lock);
+    for (k = mcx_store_chain(keys, MCX_BY_ID, hash); k; k = next) {
+        next = k->node[MCX_BY_ID].next;
+        if (k->kind == kind && k->key_id == key_id) {
+            mcx_life_wipe(&gone, k, MCX_END_REVOKED, unix_ms);
+            n++;
+        }
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+    mcx_life_finish(keys, &gone);
+    return n;
+}
+
+/* Wipes what is past its expiry and finds the next expiry.  The lock is held.
+ * A look at every key, so not more than once a second. */
+static void
+expire(struct mcx_keys *keys, struct mcx_gone *gone, int64_t unix_ms)
+{
+    int64_t first = 0;
+    size_t i;
+
+    if (keys->expiry_unix_ms == 0 || unix_ms < keys->expiry_unix_ms) {
+        return;
+    }
+    for (i = 0; i < keys->n_buckets; i++) {
+        struct mcx_key *k = keys->bucket[MCX_BY_ID][i], *next;
+
+        for (; k; k = next) {
+            next = k->node[MCX_BY_ID].next;
+            if (k->expiry_unix_ms == 0) {
+                continue;
+            }
+            if (unix_ms >= k->expiry_unix_ms) {
+                mcx_life_wipe(gone, k, MCX_END_EXPIRED, unix_ms);
+            } else if (first == 0 || k->expiry_unix_ms < first) {
+                first = k->expiry_unix_ms;
+            }
+        }
+    }
+    keys->expiry_unix_ms = first != 0 && first < unix_ms + EXPIRY_LOOK_MS
+                               ? unix_ms + EXPIRY_LOOK_MS
+                               : first;
 }
 
 int64_t
@@ -245,8 +330,9 @@ mcx_keys_sweep(struct mcx_keys *keys)
 
     (void)pthread_mutex_lock(&keys->lock);
     while (keys->due_first && mcx_life_due(keys->due_first, mono_ms)) {
-        mcx_life_wipe(&gone, keys->due_first, unix_ms);
+        mcx_life_wipe(&gone, keys->due_first, MCX_END_REPLACED, unix_ms);
     }
+    expire(keys, &gone, unix_ms);
     left = keys->due_first ? keys->due_first->wipe_mono_ms - mono_ms : -1;
     (void)pthread_mutex_unlock(&keys->lock);
     mcx_life_finish(keys, &gone);
@@ -266,11 +352,12 @@ mcx_keys_free(struct mcx_keys *keys)
     unix_ms = mcx_store_unix_ms(keys);
     (void)pthread_mutex_lock(&keys->lock);
     keys->closed = true;
+    keys->back = NULL; /* what is wiped here stays where it is kept */
     for (i = 0; i < keys->n_buckets; i++) {
         struct mcx_key *k;
 
         while ((k = keys->bucket[MCX_BY_ID][i]) != NULL) {
-            mcx_life_wipe(&gone, k, unix_ms);
+            mcx_life_wipe(&gone, k, MCX_END_DROPPED, unix_ms);
         }
     }
     (void)pthread_mutex_unlock(&keys->lock);

@@ -2,16 +2,18 @@
 libmcx_core_all_la_SOURCES += \
 	modules/core/keys/hash.h \
 	modules/core/keys/life.c \
+	modules/core/keys/persist.c \
 	modules/core/keys/policy.c \
 	modules/core/keys/replay.c \
 	modules/core/keys/ring.c \
+	modules/core/keys/seal.c \
 	modules/core/keys/store.c \
 	modules/core/keys/store.h \
 	modules/core/keys/tek.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_keys test_oom test_replay test_ring
-TESTS += test_keys test_oom test_replay test_ring
+check_PROGRAMS += test_keys test_oom test_replay test_ring test_seal
+TESTS += test_keys test_oom test_replay test_ring test_seal
 test_oom_SOURCES = modules/core/keys/test_oom.c
 test_oom_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_oom_LDADD = $(CORE_TEST_LIBS)
@@ -23,6 +25,9 @@ test_keys_LDADD = $(CORE_TEST_LIBS)
 test_ring_SOURCES = modules/core/keys/test_ring.c
 test_ring_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_ring_LDADD = $(CORE_TEST_LIBS)
+test_seal_SOURCES = modules/core/keys/test_seal.c
+test_seal_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_seal_LDADD = $(CORE_TEST_LIBS)
 test_replay_SOURCES = modules/core/keys/test_replay.c
 test_replay_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_replay_LDADD = $(CORE_TEST_LIBS)

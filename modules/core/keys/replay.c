@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sofia-mcx/mcx_mikey.h>
+#include <sofia-mcx/mcx_keys.h>
 #include "hash.h"
 
 enum {
@@ -43,6 +43,7 @@ struct mcx_replay {
     size_t hand;        /* next slot to inspect */
     int64_t oldest_ms;  /* nothing expires before this */
     int64_t swept_ms;   /* when the table was last swept */
+    const struct mcx_replay_backing *back; /* NULL: nothing persists */
 };
 
 mcx_err
@@ -300,16 +301,48 @@ enter(struct mcx_replay *r, const uint8_t *digest, int64_t now_ms,
     return MCX_OK;
 }
 
+/* The entry could not be kept: as if it had not been made. */
+static void
+take_back(struct mcx_replay *r, const uint8_t *digest)
+{
+    struct slot *s;
+
+    (void)pthread_mutex_lock(&r->lock);
+    s = find(r, digest);
+    if (s->state != FREE) {
+        cut(r, (size_t)(s - r->slot));
+    }
+    (void)pthread_mutex_unlock(&r->lock);
+}
+
 mcx_err
 mcx_replay_enter(struct mcx_replay *replay, const uint8_t digest[32],
                  int64_t now_ms, int64_t expires_ms, bool resume, bool parked)
 {
+    const struct mcx_replay_backing *back;
     mcx_err err;
 
     (void)pthread_mutex_lock(&replay->lock);
     err = enter(replay, digest, now_ms, expires_ms, resume, parked);
+    back = replay->back;
     (void)pthread_mutex_unlock(&replay->lock);
+    /* A resumed message was kept when it was parked. */
+    if (err == MCX_OK && back && !resume) {
+        err = back->enter(back->ctx, digest, expires_ms);
+        if (err != MCX_OK) {
+            take_back(replay, digest);
+        }
+    }
     return err;
+}
+
+void
+mcx_replay_attach(struct mcx_replay *replay,
+                  const struct mcx_replay_backing *backing)
+{
+    (void)pthread_mutex_lock(&replay->lock);
+    replay->back = backing;
+    (void)pthread_mutex_unlock(&replay->lock);
 }
 
 void

@@ -248,19 +248,44 @@ tail_put(char **at, const char *s)
     return p;
 }
 
-static struct mcx_key *
-key_new(struct mcx_keys *keys, const struct mcx_key_msg *km,
-        const struct mcx_key_owner *owner)
+/* What is kept of a message that was just accepted. */
+static void
+record_of(struct mcx_key_record *rec, const struct mcx_key_msg *km,
+          const struct mcx_key_owner *owner, int64_t unix_ms)
 {
-    const char *impu = owner ? owner->impu : "";
-    const char *mc_id = owner ? owner->mc_id : "";
-    const char *client = owner ? owner->client_id : "";
+    rec->key = km->key;
+    rec->kind = km->kind;
+    rec->key_id = km->key_id;
+    rec->csb_id = km->csb_id;
+    rec->ours = km->ours;
+    rec->prf = km->prf;
+    rec->state = MCX_KEY_STAGED;
+    rec->t_unix_ms = km->t_unix_ms;
+    rec->since_unix_ms = unix_ms;
+    if (km->params.present) {
+        rec->activation_unix_ms = km->params.activation_unix * 1000;
+        rec->expiry_unix_ms = km->params.expiry_unix * 1000;
+    }
+    rec->sp = km->sp;
+    rec->rand_n = (uint8_t)km->rand_n;
+    memcpy(rec->rand, km->rand, km->rand_n);
+    memcpy(rec->initiator, km->initiator, strlen(km->initiator) + 1);
+    memcpy(rec->responder, km->responder, strlen(km->responder) + 1);
+    if (owner) {
+        rec->owner = *owner;
+    }
+}
+
+struct mcx_key *
+mcx_store_key(struct mcx_keys *keys, const struct mcx_key_record *rec)
+{
+    const struct mcx_key_owner *owner = &rec->owner;
     struct mcx_key *k;
     char *at;
 
-    k = calloc(1, sizeof *k + km->rand_n + strlen(km->initiator)
-                      + strlen(km->responder) + strlen(impu) + strlen(mc_id)
-                      + strlen(client) + 5);
+    k = calloc(1, sizeof *k + rec->rand_n + strlen(rec->initiator)
+                      + strlen(rec->responder) + strlen(owner->impu)
+                      + strlen(owner->mc_id) + strlen(owner->client_id) + 5);
     if (!k) {
         return NULL;
     }
@@ -269,26 +294,31 @@ key_new(struct mcx_keys *keys, const struct mcx_key_msg *km,
         free(k);
         return NULL;
     }
-    *k->octets = km->key;
+    *k->octets = rec->key;
     at = k->tail;
-    memcpy(at, km->rand, km->rand_n);
+    memcpy(at, rec->rand, rec->rand_n);
     k->rand = (const uint8_t *)at;
-    k->rand_n = (uint8_t)km->rand_n;
-    at += km->rand_n;
-    k->initiator = tail_put(&at, km->initiator);
-    k->responder = tail_put(&at, km->responder);
-    k->impu = tail_put(&at, impu);
-    k->mc_id = tail_put(&at, mc_id);
-    k->client_id = tail_put(&at, client);
+    k->rand_n = rec->rand_n;
+    at += rec->rand_n;
+    k->initiator = tail_put(&at, rec->initiator);
+    k->responder = tail_put(&at, rec->responder);
+    k->impu = tail_put(&at, owner->impu);
+    k->mc_id = tail_put(&at, owner->mc_id);
+    k->client_id = tail_put(&at, owner->client_id);
     atomic_init(&k->refs, 2); /* the store's and the caller's */
     k->store = keys;
-    k->kind = km->kind;
-    k->key_id = km->key_id;
-    k->csb_id = km->csb_id;
-    k->ours = km->ours;
-    k->prf = km->prf;
-    k->t_unix_ms = km->t_unix_ms;
-    k->sp = km->sp;
+    (void)atomic_fetch_add(&keys->refs, 1); /* the key's */
+    k->slot.key = k;
+    k->kind = rec->kind;
+    k->key_id = rec->key_id;
+    k->csb_id = rec->csb_id;
+    k->ours = rec->ours;
+    k->prf = rec->prf;
+    k->t_unix_ms = rec->t_unix_ms;
+    k->since_unix_ms = rec->since_unix_ms;
+    k->activation_unix_ms = rec->activation_unix_ms;
+    k->expiry_unix_ms = rec->expiry_unix_ms;
+    k->sp = rec->sp;
     k->state = MCX_KEY_STAGED;
     k->node[MCX_BY_ID].hash = mcx_store_hash(keys, MCX_BY_ID, k->kind, "",
                                              k->key_id);
@@ -321,18 +351,13 @@ id_taken(const struct mcx_keys *keys, const struct mcx_key *k, int64_t mono)
     return false;
 }
 
-/* Enters 'k'; the lock is held. */
-static mcx_err
-store_put(struct mcx_keys *keys, struct mcx_key *k, int64_t mono,
-          struct mcx_why *why)
+mcx_err
+mcx_store_enter(struct mcx_keys *keys, struct mcx_key *k)
 {
     int i;
 
     if (keys->closed) {
         return MCX_E_STATE;
-    }
-    if (id_taken(keys, k, mono)) {
-        return MCX_REFUSE(why, MCX_R_ROLLBACK, "HDR", 0, "TS 33.180 5.2.2");
     }
     if (keys->count >= keys->max) {
         return MCX_E_BUSY;
@@ -343,44 +368,36 @@ store_put(struct mcx_keys *keys, struct mcx_key *k, int64_t mono,
                  k, (enum mcx_index)i);
     }
     keys->count++;
+    if (k->expiry_unix_ms != 0
+        && (keys->expiry_unix_ms == 0
+            || k->expiry_unix_ms < keys->expiry_unix_ms)) {
+        keys->expiry_unix_ms = k->expiry_unix_ms;
+    }
     return MCX_OK;
 }
 
-mcx_err
-mcx_keys_stage(struct mcx_keys *keys, struct mcx_key_msg *km,
-               const struct mcx_key_owner *owner, struct mcx_key **out,
-               struct mcx_why *why)
+/* Takes a new key in, as staged and, where there is a back-end, kept. */
+static mcx_err
+take_in(struct mcx_keys *keys, const struct mcx_key_record *rec,
+        struct mcx_key **out, struct mcx_why *why)
 {
+    struct mcx_key *k = mcx_store_key(keys, rec);
+    int64_t mono = mcx_store_mono_ms(keys);
     struct mcx_key_info info;
-    struct mcx_key *k;
-    int64_t now, mono;
-    mcx_err err;
+    mcx_err err = MCX_OK;
 
-    *out = NULL;
-    if (!keys || !km || !message_ok(km, owner)) {
-        return MCX_E_ARG;
-    }
-    now = mcx_store_unix_ms(keys);
-    mono = mcx_store_mono_ms(keys);
-    if (km->params.present && !(km->params.status & 1u)) {
-        return MCX_REFUSE(why, MCX_R_REVOKED, "EXT", 0, "TS 33.180 E.6.9");
-    }
-    if (km->params.present && km->params.expiry_unix != 0
-        && km->params.expiry_unix <= now / 1000) {
-        return MCX_REFUSE(why, MCX_R_KEY_EXPIRED, "EXT", 0,
-                          "TS 33.180 E.6.5");
-    }
-    k = key_new(keys, km, owner);
     if (!k) {
         return MCX_E_NOMEM;
     }
-    k->since_unix_ms = now;
     if (mcx_keys_count(keys) >= keys->max) {
         (void)mcx_keys_sweep(keys);
     }
     (void)pthread_mutex_lock(&keys->lock);
-    (void)atomic_fetch_add(&keys->refs, 1); /* the key's */
-    err = store_put(keys, k, mono, why);
+    if (!keys->closed && id_taken(keys, k, mono)) {
+        err = MCX_REFUSE(why, MCX_R_ROLLBACK, "HDR", 0, "TS 33.180 5.2.2");
+    } else {
+        err = mcx_store_enter(keys, k);
+    }
     if (err == MCX_OK) {
         mcx_store_info(&info, k);
     }
@@ -390,9 +407,44 @@ mcx_keys_stage(struct mcx_keys *keys, struct mcx_key_msg *km,
         mcx_key_unref(k); /* the one that the store did not take */
         return err;
     }
-    mcx_ssv_wipe(&km->key);
+    err = mcx_persist_stage(keys, rec, k);
+    if (err != MCX_OK) {
+        mcx_key_drop(k);
+        mcx_key_unref(k);
+        return err != MCX_E_EXPIRED
+                   ? err
+                   : MCX_REFUSE(why, MCX_R_REVOKED, "HDR", 0,
+                                "TS 33.180 E.6.9");
+    }
     mcx_store_tell(keys, &info);
     *out = k;
+    return MCX_OK;
+}
+
+mcx_err
+mcx_keys_stage(struct mcx_keys *keys, struct mcx_key_msg *km,
+               const struct mcx_key_owner *owner, struct mcx_key **out,
+               struct mcx_why *why)
+{
+    MCX_SECRET(mcx_key_record, rec);
+    int64_t now;
+
+    *out = NULL;
+    if (!keys || !km || !message_ok(km, owner)) {
+        return MCX_E_ARG;
+    }
+    now = mcx_store_unix_ms(keys);
+    if (km->params.present && !(km->params.status & 1u)) {
+        return MCX_REFUSE(why, MCX_R_REVOKED, "EXT", 0, "TS 33.180 E.6.9");
+    }
+    if (km->params.present && km->params.expiry_unix != 0
+        && km->params.expiry_unix <= now / 1000) {
+        return MCX_REFUSE(why, MCX_R_KEY_EXPIRED, "EXT", 0,
+                          "TS 33.180 E.6.5");
+    }
+    record_of(&rec, km, owner, now);
+    MCX_TRY(take_in(keys, &rec, out, why));
+    mcx_ssv_wipe(&km->key);
     return MCX_OK;
 }
 
@@ -507,6 +559,9 @@ mcx_store_info(struct mcx_key_info *out, const struct mcx_key *key)
     out->since_unix_ms = key->since_unix_ms;
     out->wipe_mono_ms = key->wipe_mono_ms;
     out->sp = key->sp;
+    out->end = key->end;
+    out->activation_unix_ms = key->activation_unix_ms;
+    out->expiry_unix_ms = key->expiry_unix_ms;
 }
 
 void

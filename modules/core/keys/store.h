@@ -1,5 +1,5 @@
 /* store.h -- the inside of the key store, shared by store.c (tables and
- * look-ups), life.c (states) and tek.c, policy.c (derivations).  Nobody else
+ * look-ups), life.c (states), persist.c and tek.c, policy.c (derivations).  Nobody else
  * includes it.
  *
  * Everything in struct mcx_key but 'refs' is guarded by the store's lock;
@@ -44,6 +44,9 @@ struct mcx_key {
     struct mcx_ssv *octets; /* guarded memory; SECRET; NULL once wiped */
     enum mcx_key_state state;
     int64_t since_unix_ms, wipe_mono_ms;
+    int64_t activation_unix_ms, expiry_unix_ms;
+    enum mcx_key_end end;
+    struct mcx_key_slot slot; /* the back-end's; see persist.c */
     struct mcx_node node[MCX_INDEXES];
     struct mcx_key *due_next, *due_prev; /* retired: order of retirement */
     struct mcx_key *gone_next;           /* being wiped: see life.c      */
@@ -61,6 +64,8 @@ struct mcx_keys {
     struct mcx_key *due_first, *due_last;
     void (*listen)(void *arg, const struct mcx_key_info *info);
     void *listen_arg;
+    const struct mcx_keys_backing *back; /* NULL: nothing persists */
+    int64_t expiry_unix_ms; /* no key expires before this; 0: none does */
     bool closed;
 };
 
@@ -69,13 +74,18 @@ struct mcx_gone {
     struct mcx_key *first, **last;
 };
 
-/* store.c.  All but the last two want the lock held. */
+/* store.c.  All want the lock held, where nothing else is said. */
 uint64_t mcx_store_hash(const struct mcx_keys *keys, enum mcx_index index,
                         unsigned kind, const char *text, uint32_t id);
 struct mcx_key *mcx_store_chain(const struct mcx_keys *keys,
                                 enum mcx_index index, uint64_t hash);
 void mcx_store_cut(struct mcx_keys *keys, struct mcx_key *key);
 void mcx_store_info(struct mcx_key_info *out, const struct mcx_key *key);
+/* A key that nobody has yet, from a record; NULL without memory.  No lock. */
+struct mcx_key *mcx_store_key(struct mcx_keys *keys,
+                              const struct mcx_key_record *rec);
+/* Enters it; MCX_E_STATE, MCX_E_BUSY. */
+mcx_err mcx_store_enter(struct mcx_keys *keys, struct mcx_key *key);
 /* Calls the listener and writes the log line; without the lock. */
 void mcx_store_tell(struct mcx_keys *keys, const struct mcx_key_info *info);
 void mcx_store_unref(struct mcx_keys *keys);
@@ -83,9 +93,20 @@ void mcx_store_unref(struct mcx_keys *keys);
 /* life.c; the lock held. */
 bool mcx_life_due(const struct mcx_key *key, int64_t mono_ms);
 void mcx_life_wipe(struct mcx_gone *gone, struct mcx_key *key,
-                   int64_t unix_ms);
+                   enum mcx_key_end end, int64_t unix_ms);
+/* Puts 'key' into the state retired, until 'wipe_mono_ms'. */
+void mcx_life_retire(struct mcx_key *key, int64_t unix_ms,
+                     int64_t wipe_mono_ms);
 /* The rest of it, without the lock. */
 void mcx_life_finish(struct mcx_keys *keys, struct mcx_gone *gone);
+
+/* persist.c; the lock held: tells the back-end of one or two changes. */
+void mcx_persist_changed(struct mcx_keys *keys, struct mcx_key *a,
+                         struct mcx_key *b);
+/* Without the lock: keeps a key just staged. */
+mcx_err mcx_persist_stage(struct mcx_keys *keys,
+                          const struct mcx_key_record *rec,
+                          struct mcx_key *key);
 
 static inline int64_t
 mcx_store_mono_ms(const struct mcx_keys *keys)

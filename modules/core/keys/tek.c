@@ -19,7 +19,7 @@ take(struct mcx_ssv *ssv, struct mcx_key *key)
 
     (void)pthread_mutex_lock(&keys->lock);
     if (mcx_life_due(key, mono_ms)) {
-        mcx_life_wipe(&gone, key, unix_ms);
+        mcx_life_wipe(&gone, key, MCX_END_REPLACED, unix_ms);
     } else {
         *ssv = *key->octets;
         err = MCX_OK;
