@@ -334,7 +334,7 @@ app_get_listen(const struct app_config *app, struct app_listen *out)
         out->second = out->url[1];
     }
     if (first >= (int)sizes || second >= (int)sizes
-        || strstr(out->url[0], "transport=udp,") != NULL
+        || strchr(out->url[0], ',') != NULL
         || strpbrk(out->second != NULL ? out->url[1] : "", " ,") != NULL) {
         complain(app, "listen: expected one SIP URL, with transport=udp,tcp "
                       "for both, or two URLs; found %s", listen);

@@ -277,10 +277,14 @@ static void MCX_PRINTF(3, 0)
 answer_va(struct control_conn *conn, const char *word, const char *fmt,
           va_list va)
 {
+    size_t before;
+
     add_out(conn, word, strlen(word));
-    if (fmt[0] != '\0') {
-        add_out(conn, " ", 1);
-        print_va(conn, fmt, va);
+    add_out(conn, " ", 1);
+    before = conn->out_n;
+    print_va(conn, fmt, va);
+    if (conn->out_n == before && before > 0) {
+        conn->out_n--; /* nothing to say but the word */
     }
     add_out(conn, "\n", 1);
     flush_out(conn);
