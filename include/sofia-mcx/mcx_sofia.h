@@ -120,8 +120,9 @@ MCX_API mcx_err mcx_srtp_policy(mcx_t *mcx, nua_handle_t *nh, bool send,
                                 struct mcx_srtp_policy *out) MCX_MUST_USE;
 /* Feature "srtp.session", or NULL when module srtp is not loaded. */
 MCX_API const struct mcx_srtp_api *mcx_srtp(mcx_t *mcx);
-/* For applications without mcx_event() on the way of BYE: forgets the call
- * and wipes its key. */
+/* Forgets the call and wipes its key: for applications without mcx_event() on
+ * the way of BYE, and before nua_handle_destroy() of a call that was not
+ * answered yet, of which nua sends no event. */
 MCX_API void mcx_call_end(mcx_t *mcx, nua_handle_t *nh);
 
 /* What the instance is made of, to look at. */

@@ -16,7 +16,9 @@ struct mcxs_call {
     nua_handle_t *nh; /* a reference */
     struct mcx_key *staged, *active;
     bool staged_ours, active_ours, told;
+    bool sent;        /* the engine has the value of the staged key */
     char *value;      /* of our offers */
+    char *in_force;   /* the last of them that was taken */
     char *given;      /* the copy the engine has */
     char *last_value; /* accepted from the peer, in force */
     char *next_value; /* accepted, offered */
@@ -28,6 +30,8 @@ struct mcxs_call {
     bool warn_306;
     bool soa;              /* the engine makes the SDP of this call   */
     bool manual;           /* re-INVITEs are ours to answer           */
+    bool up;               /* nua_i_active was seen                   */
+    unsigned idle;         /* seconds without a call after that       */
     unsigned params;       /* answers to nua_set_hparams() to come    */
     struct mcxs_out *made; /* an offer the engine asked for */
 };
@@ -97,6 +101,7 @@ end_call(mcx_t *mcx, struct mcxs_call *c)
     }
     mcxs_unref(mcx, c->nh);
     free(c->value);
+    free(c->in_force);
     free(c->given);
     free(c->last_value);
     free(c->next_value);
@@ -110,7 +115,7 @@ stage(struct mcxs_call *c, struct mcx_key *key, bool ours)
     drop_key(&c->staged);
     c->staged = key;
     c->staged_ours = ours;
-    c->told = false;
+    c->told = c->sent = false;
 }
 
 static void
@@ -144,6 +149,9 @@ commit(mcx_t *mcx, struct mcxs_call *c)
     c->active = c->staged;
     c->active_ours = c->staged_ours;
     c->staged = NULL;
+    if (c->active_ours) {
+        set_text(&c->in_force, c->value);
+    }
     if (!c->active_ours && c->next_value) {
         free(c->last_value);
         c->last_value = c->next_value;
@@ -503,8 +511,7 @@ offer_refused(mcx_t *mcx, struct mcxs_call *c)
     if (c->staged && c->staged_ours) {
         drop_key(&c->staged);
         c->told = c->active != NULL;
-        free(c->value);
-        c->value = NULL;
+        set_text(&c->value, c->in_force);
     }
     if (!c->active && !c->staged) {
         end_call(mcx, c);
@@ -583,7 +590,7 @@ mcxs_call_answered(mcx_t *mcx, nua_handle_t *nh, int status)
 /* ---- the end ----------------------------------------------------------- */
 
 void
-mcx_call_end(mcx_t *mcx, nua_handle_t *nh)
+mcxs_call_over(mcx_t *mcx, nua_handle_t *nh)
 {
     struct mcxs_call *c;
 
@@ -597,6 +604,13 @@ mcx_call_end(mcx_t *mcx, nua_handle_t *nh)
 }
 
 void
+mcx_call_end(mcx_t *mcx, nua_handle_t *nh)
+{
+    mcxs_out_forget(mcx, nh);
+    mcxs_call_over(mcx, nh);
+}
+
+void
 mcxs_call_end_all(mcx_t *mcx)
 {
     mcxs_call_in_end(mcx);
@@ -605,6 +619,24 @@ mcxs_call_end_all(mcx_t *mcx)
         end_call(mcx, mcx->calls);
     }
     pthread_cond_broadcast(&mcx->calls_wake);
+    pthread_mutex_unlock(&mcx->calls_lock);
+}
+
+void
+mcxs_call_second(mcx_t *mcx)
+{
+    struct mcxs_call *c, *next;
+
+    pthread_mutex_lock(&mcx->calls_lock);
+    for (c = mcx->calls; c; c = next) {
+        next = c->next;
+        c->idle = !c->up || nua_handle_has_active_call(c->nh) ||
+                          mcxs_call_in_held(mcx, c->nh)
+                      ? 0 : c->idle + 1;
+        if (c->idle > MCXS_CALL_IDLE_S) {
+            end_call(mcx, c);
+        }
+    }
     pthread_mutex_unlock(&mcx->calls_lock);
 }
 
@@ -630,12 +662,12 @@ take_over(mcx_t *mcx, nua_handle_t *nh)
     struct mcxs_call *c;
     bool now = false;
 
-    if (!mcx->app_callback) {
-        return;
-    }
     pthread_mutex_lock(&mcx->calls_lock);
     c = find(mcx, nh);
-    if (c && c->soa && !c->manual && (c->active || c->staged)) {
+    if (c) {
+        c->up = true;
+    }
+    if (mcx->app_callback && c && c->soa && !c->manual && (c->active || c->staged)) {
         c->manual = now = true;
         c->params++;
     }
@@ -674,17 +706,17 @@ mcxs_call_look(mcx_t *mcx, nua_event_t event, int status, nua_handle_t *nh,
         break;
     case nua_i_bye:
     case nua_i_terminated:
-        mcx_call_end(mcx, nh);
+        mcxs_call_over(mcx, nh);
         break;
     case nua_r_bye:
         if (status >= 200 && status != 401 && status != 407) {
-            mcx_call_end(mcx, nh);
+            mcxs_call_over(mcx, nh);
         }
         break;
     case nua_i_state:
         tl_gets(tags, NUTAG_CALLSTATE_REF(state), TAG_END());
         if (state == nua_callstate_terminated) {
-            mcx_call_end(mcx, nh);
+            mcxs_call_over(mcx, nh);
         } else if (state == nua_callstate_completed) {
             mcxs_call_commit(mcx, nh); /* our 200 has gone out */
         } else if (state == nua_callstate_ready && status >= 300) {
@@ -814,7 +846,7 @@ op_offer_value(void *arg, nua_handle_t *nh, const char *peer)
     pthread_mutex_lock(&mcx->calls_lock);
     c = find(mcx, nh);
     if (c && c->value) {
-        c->soa = true;
+        c->soa = c->sent = true;
         set_text(&c->given, c->value);
         value = c->given;
     }
@@ -877,13 +909,22 @@ op_activated(void *arg, nua_handle_t *nh)
 static void
 op_rejected(void *arg, nua_handle_t *nh)
 {
-    mcxs_call_offer_refused(arg, nh);
+    mcx_t *mcx = arg;
+    struct mcxs_call *c;
+
+    /* May come as late as with our next offer: that one is not meant. */
+    pthread_mutex_lock(&mcx->calls_lock);
+    c = find(mcx, nh);
+    if (c && c->sent) {
+        offer_refused(mcx, c);
+    }
+    pthread_mutex_unlock(&mcx->calls_lock);
 }
 
 static void
 op_terminated(void *arg, nua_handle_t *nh)
 {
-    mcx_call_end(arg, nh);
+    mcxs_call_over(arg, nh);
 }
 
 const struct mcxs_engine_ops mcxs_call_ops = {

@@ -74,6 +74,11 @@ int mcxs_call_params(mcx_t *mcx, nua_handle_t *nh, int status);
 void mcxs_call_look(mcx_t *mcx, nua_event_t event, int status,
                     nua_handle_t *nh, tagi_t const *tags);
 void mcxs_call_end_all(mcx_t *mcx);
+/* The call of 'nh' is at its end; any thread. */
+void mcxs_call_over(mcx_t *mcx, nua_handle_t *nh);
+/* Once a second: ends records of calls that were up and whose handle the
+ * application has destroyed, of which no event tells. */
+void mcxs_call_second(mcx_t *mcx);
 
 /* ---- call_in.c ---- */
 
@@ -84,6 +89,7 @@ int mcxs_call_in_follow(mcx_t *mcx, nua_event_t event, int status,
                         char const *phrase, nua_handle_t *nh);
 /* Loop: the verdict for a held INVITE has come, with the judge's result. */
 void mcxs_call_in_judged(struct mcxs_judge *j);
+bool mcxs_call_in_held(mcx_t *mcx, nua_handle_t *nh);
 void mcxs_call_in_beat(mcx_t *mcx, int64_t now_ms, bool retry);
 void mcxs_call_in_end(mcx_t *mcx);
 

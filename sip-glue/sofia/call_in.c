@@ -35,6 +35,12 @@ find(mcx_t *mcx, nua_handle_t *nh)
     return h;
 }
 
+bool
+mcxs_call_in_held(mcx_t *mcx, nua_handle_t *nh)
+{
+    return find(mcx, nh) != NULL;
+}
+
 static void
 unlist(struct mcxs_hold *h)
 {
@@ -146,7 +152,7 @@ refuse(struct mcxs_hold *h, mcx_err err, const struct mcx_why *why,
                     TAG_END());
         if (h->initial) {
             nua_handle_destroy(h->nh);
-            mcx_call_end(mcx, h->nh);
+            mcxs_call_over(mcx, h->nh);
         } else {
             /* The call goes on with its old keys; only the INVITE and the
              * state it led to are kept from the application. */

@@ -37,6 +37,7 @@ enum {
     MCXS_PARKED_RETRY_MS = 500,
     MCXS_BEAT_MS = 100,       /* of the instance's timer            */
     MCXS_GIVE_UP_MS = 120000, /* a request without a final response */
+    MCXS_CALL_IDLE_S = 3,     /* a record whose call has gone       */
     MCXS_ENGINE_WAIT_MS = 5000 /* the engine waits for a verdict    */
 };
 

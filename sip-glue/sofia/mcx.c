@@ -157,6 +157,9 @@ on_beat(su_root_magic_t *magic, su_timer_t *timer, su_timer_arg_t *arg)
     (void)mcx_keys_sweep(mcx->host.table.keys);
     if (now >= mcx->next_second_ms) {
         mcx->next_second_ms = now + 1000;
+        if (!mcx->nua_gone) {
+            mcxs_call_second(mcx);
+        }
         mcxh_host_tick(&mcx->host);
     }
 }

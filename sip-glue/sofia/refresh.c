@@ -19,6 +19,7 @@ struct mcxs_reg {
     tagi_t *tags;
     int64_t next_ms, half_ms;
     unsigned plain; /* REGISTERs without a body under way */
+    int64_t plain_until_ms;
 };
 
 static struct mcxs_reg **
@@ -90,6 +91,8 @@ mcxs_refresh_accepted(mcx_t *mcx, struct mcxs_out *o, sip_t const *sip)
         reg->half_ms = granted_s(sip) * 500;
         reg->next_ms = mcx->env->mono_ms(mcx->env->ctx) + reg->half_ms;
         reg->plain += o->out.n_parts > 0;
+        reg->plain_until_ms = mcx->env->mono_ms(mcx->env->ctx) +
+                              MCXS_GIVE_UP_MS;
     }
     if (o->out.n_parts > 0) {
         /* Without memory for the record this is all the more needed. */
@@ -120,6 +123,9 @@ mcxs_refresh_beat(mcx_t *mcx, int64_t now_ms)
 
     for (reg = mcx->reg; reg; reg = next) {
         next = reg->next;
+        if (now_ms >= reg->plain_until_ms) {
+            reg->plain = 0; /* no answer: the handle was destroyed */
+        }
         if (reg->plain == 0 && !nua_handle_has_registrations(reg->nh)) {
             drop(mcx, reg); /* un-registered, refused, or destroyed */
             continue;

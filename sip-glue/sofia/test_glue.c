@@ -21,6 +21,7 @@
 #include <sofia-sip/soa_tag.h>
 #include <sofia-sip/nua_tag.h>
 #include <sofia-mcx/mcx_sofia.h>
+#include "sofia/glue.h"
 #include "sofia/test_double.h"
 
 #define SDP                                                                   \
@@ -523,6 +524,9 @@ over_capacity(void **state)
         while (i + 1 != count(&p.alice, "sip.judged")) {
             su_root_step(root, 5);
         }
+        if (i == 1) {
+            run_ms(300); /* until the workers have taken them */
+        }
     }
     /* Two on workers, eight queued: the others hear it at once. */
     WAIT(p.pf.m[mcx_r_download], N - 10);
@@ -607,7 +611,7 @@ upload_and_refresh(void **state)
     assert_int_equal(p.pf.bodies, 1);
 
     /* nua and we both refresh meanwhile: fresh bodies or none. */
-    run_ms(5000);
+    run_ms(4500);
     assert_true(p.pf.n_register > 3);
     assert_true(p.pf.bodies >= 3);
     assert_int_equal(p.pf.bodies, atomic_load(&ctl->uploads));
@@ -618,7 +622,7 @@ upload_and_refresh(void **state)
     WAIT(p.alice.n[nua_r_unregister], 1);
     assert_int_equal(p.alice.status[nua_r_unregister], 200);
     assert_int_equal(p.pf.bodies, 0);
-    run_ms(2500);
+    run_ms(1500);
     assert_int_equal(p.pf.bodies, 0);
     assert_int_equal(atomic_load(&ctl->replays), 0);
     nua_handle_destroy(nh);
@@ -688,7 +692,7 @@ publish(void **state)
     WAIT(p.alice.m[mcx_r_publish], 1);
     assert_int_equal(p.alice.m_status[mcx_r_publish], 200);
     assert_int_equal(p.alice.n[nua_r_method], 1);
-    run_ms(2500);
+    run_ms(1500);
     assert_int_equal(atomic_load(&ctl->published), 1);
     nua_handle_destroy(nh);
     pair_stop(&p);
@@ -915,6 +919,38 @@ cancelled_while_held(void **state)
     pair_stop(&p);
 }
 
+static bool
+no_keys(void *arg)
+{
+    return mcx_keys_count(mcx_key_store(((struct ua *)arg)->mcx)) == 0;
+}
+
+/* Rings for longer than a record without an INVITE lives; then the caller's
+ * handle is destroyed, of which no event tells. */
+static void
+long_ringing(void **state)
+{
+    struct pair p;
+    nua_handle_t *nh;
+
+    (void)state;
+    pair_start(&p, true, true);
+    p.alice.answer = 0;
+    nh = call(&p, "ok");
+    WAIT(p.alice.n[nua_i_invite], 1);
+    run_ms(1000 * (MCXS_CALL_IDLE_S + 2));
+    p.alice.answer = 200;
+    answer_call(&p.alice, p.alice.nh);
+    WAIT(p.pf.n[nua_i_active], 1);
+    WAIT(p.alice.n[nua_i_active], 1);
+    expect_keys(&p);
+    nua_handle_destroy(nh);
+    assert_true(step_until(no_keys, &p.alice, 6000));
+    assert_true(step_until(no_keys, &p.pf, 6000));
+    nua_handle_destroy(p.alice.nh);
+    pair_stop(&p);
+}
+
 /* The application does not take the call: the key goes. */
 static void
 declined(void **state)
@@ -1105,6 +1141,7 @@ main(int argc, char *argv[])
         cmocka_unit_test(refused_calls),
         cmocka_unit_test(parked_call),
         cmocka_unit_test(cancelled_while_held),
+        cmocka_unit_test(long_ringing),
         cmocka_unit_test(declined),
         cmocka_unit_test(re_key_raw),
         cmocka_unit_test(re_key_soa),
