@@ -667,7 +667,8 @@ take_over(mcx_t *mcx, nua_handle_t *nh)
     if (c) {
         c->up = true;
     }
-    if (mcx->app_callback && c && c->soa && !c->manual && (c->active || c->staged)) {
+    if (mcx->app_callback && c && c->soa && !c->manual
+        && (c->active || c->staged)) {
         c->manual = now = true;
         c->params++;
     }

@@ -1,6 +1,6 @@
 /* store.h -- the inside of the key store, shared by store.c (tables and
- * look-ups), life.c (states), persist.c and tek.c, policy.c (derivations).  Nobody else
- * includes it.
+ * look-ups), life.c (states), persist.c and tek.c, policy.c (derivations).
+ * Nobody else includes it.
  *
  * Everything in struct mcx_key but 'refs' is guarded by the store's lock;
  * what the first half holds never changes after mcx_keys_stage().  The store
