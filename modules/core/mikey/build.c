@@ -8,9 +8,9 @@
  * SAKKE, [EXT key parameters], [EXT SAKKE-to-self], SIGN.  By default #CS is 0
  * and the map empty: the profile of the key's kind holds, without SP. */
 #include <config.h>
-#include <openssl/evp.h>
 #include <stdatomic.h>
 #include "inner.h"
+#include "mac.h"
 
 enum {
     RAND_SIZE = 16,
@@ -89,9 +89,13 @@ find_ends(struct making *b)
         || !mcx_kms_info_valid(&b->r.kms, b->km->t_unix_ms)) {
         return fail(b, MCX_E_EXPIRED, MCX_R_CERT_REVOKED, "IDRkmsi");
     }
-    if (mcx_end_uids(&b->i, b->km->t_unix_ms, false) != MCX_OK
-        || mcx_end_uids(&b->r, b->km->t_unix_ms, false) != MCX_OK) {
-        return fail(b, MCX_E_ARG, MCX_R_VALUE, "T");
+    err = mcx_end_uids(&b->i, b->km->t_unix_ms, false);
+    if (err == MCX_OK) {
+        err = mcx_end_uids(&b->r, b->km->t_unix_ms, false);
+    }
+    if (err != MCX_OK) { /* MCX_E_ARG: before the first period */
+        return fail(b, err, err == MCX_E_ARG ? MCX_R_VALUE : MCX_R_MEMORY,
+                    "T");
     }
     err = mcx_ring_user(how->ring, how->from, b->i.no[0], &b->key);
     if (err != MCX_OK) {
@@ -325,12 +329,8 @@ static mcx_err
 sign(struct making *b, struct mcx_wr *wr)
 {
     struct mcx_bytes covered = mcx_bytes(wr->p, wr->at);
-    unsigned n = sizeof b->km->digest;
 
-    if (!EVP_Digest(covered.p, covered.n, b->km->digest, &n, EVP_sha256(),
-                    NULL)) {
-        return MCX_E_INTERNAL;
-    }
+    MCX_TRY(mcx_digest(b->km->digest, covered));
     MCX_TRY(mcx_eccsi_sign(b->sig, b->key, covered, b->how->env));
     mcx_wr_bytes(wr, mcx_bytes(b->sig, sizeof b->sig));
     return mcx_wr_status(wr);

@@ -17,6 +17,7 @@
  *
  * Called by open.c after the SAKKE check, and by build.c. */
 #include <config.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include "inner.h"
 #include "mac.h"
@@ -65,11 +66,12 @@ gcm(bool seal, const struct mcx_dpck *dpck, const uint8_t iv[IV_SIZE],
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     const uint8_t *k = dpck->b + MCX_SHA256_SIZE - DPCK_SIZE;
     int n = 0, enc = seal ? 1 : 0;
-    mcx_err err = MCX_E_INTERNAL;
+    mcx_err err = MCX_E_NOMEM;
 
     if (!ctx) {
         return MCX_E_NOMEM;
     }
+    (void)ERR_set_mark();
     if (EVP_CipherInit_ex(ctx, EVP_aes_128_gcm(), NULL, NULL, NULL, enc)
         && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, IV_SIZE, NULL)
         && EVP_CipherInit_ex(ctx, NULL, NULL, k, iv, enc)
@@ -83,11 +85,12 @@ gcm(bool seal, const struct mcx_dpck *dpck, const uint8_t iv[IV_SIZE],
                           || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG,
                                                  TAG_SIZE, tag)
                       ? MCX_OK
-                      : MCX_E_INTERNAL;
+                      : MCX_E_NOMEM;
         } else {
             err = MCX_E_AUTH;
         }
     }
+    (void)ERR_pop_to_mark();
     EVP_CIPHER_CTX_free(ctx);
     return err;
 }

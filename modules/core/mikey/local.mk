@@ -46,8 +46,9 @@ EXTRA_DIST += modules/core/mikey/README modules/ADD-A-KEY-TYPE \
 	test-scenarios/vectors/rfc4567-section-5.1-mikey.txt
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_kinds test_open test_parse test_prf test_psk
-TESTS += test_kinds test_open test_parse test_prf test_psk
+MIKEY_TESTS = test_kinds test_mikey_oom test_open test_parse test_prf test_psk
+check_PROGRAMS += $(MIKEY_TESTS)
+TESTS += $(MIKEY_TESTS)
 # A made-up kind, added as modules/ADD-A-KEY-TYPE says: a row and a file.
 test_kinds_SOURCES = modules/core/mikey/test_kinds.c \
 	modules/core/mikey/test_kinds.def \
@@ -57,6 +58,12 @@ test_kinds_SOURCES = modules/core/mikey/test_kinds.c \
 	modules/core/mikey/test_world.h
 test_kinds_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DMCX_TEST_KINDS
 test_kinds_LDADD = $(CORE_TEST_LIBS)
+test_mikey_oom_SOURCES = modules/core/mikey/test_mikey_oom.c \
+	modules/core/mikey/test_env.h
+test_mikey_oom_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(CRYPTO_CFLAGS)
+test_mikey_oom_LDADD = $(CORE_TEST_LIBS)
+test_mikey_oom_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=free
 test_open_SOURCES = modules/core/mikey/test_open.c \
 	modules/core/mikey/test_env.h \
 	modules/core/mikey/test_world.h

@@ -2,6 +2,7 @@
 #include <config.h>
 #include <stdlib.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include "mac.h"
@@ -20,15 +21,23 @@ mcx_hmac_new(struct mcx_hmac **out, enum mcx_hash hash)
                                          0),
         OSSL_PARAM_construct_end(),
     };
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     struct mcx_hmac *h = calloc(1, sizeof *h);
+    bool ok = false;
+    EVP_MAC *mac;
 
-    if (mac && h) {
+    if (!h) {
+        return MCX_E_NOMEM;
+    }
+    (void)ERR_set_mark();
+    mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    if (mac) {
         h->ctx = EVP_MAC_CTX_new(mac);
         h->size = hash == MCX_HASH_SHA1 ? MCX_SHA1_SIZE : MCX_SHA256_SIZE;
+        ok = h->ctx && EVP_MAC_CTX_set_params(h->ctx, params);
     }
     EVP_MAC_free(mac);
-    if (!h || !h->ctx || !EVP_MAC_CTX_set_params(h->ctx, params)) {
+    (void)ERR_pop_to_mark();
+    if (!ok) {
         mcx_hmac_free(h);
         return MCX_E_NOMEM;
     }
@@ -50,18 +59,28 @@ mcx_hmac_run(struct mcx_hmac *h, uint8_t *out, struct mcx_bytes key,
              const struct mcx_bytes *piece, size_t n)
 {
     size_t i, got = 0;
+    bool ok;
 
-    if (!EVP_MAC_init(h->ctx, key.p, key.n, NULL)) {
-        return MCX_E_INTERNAL;
+    (void)ERR_set_mark();
+    ok = EVP_MAC_init(h->ctx, key.p, key.n, NULL);
+    for (i = 0; ok && i < n; i++) {
+        ok = EVP_MAC_update(h->ctx, piece[i].p, piece[i].n);
     }
-    for (i = 0; i < n; i++) {
-        if (!EVP_MAC_update(h->ctx, piece[i].p, piece[i].n)) {
-            return MCX_E_INTERNAL;
-        }
-    }
-    return EVP_MAC_final(h->ctx, out, &got, h->size) && got == h->size
-               ? MCX_OK
-               : MCX_E_INTERNAL;
+    ok = ok && EVP_MAC_final(h->ctx, out, &got, h->size) && got == h->size;
+    (void)ERR_pop_to_mark();
+    return ok ? MCX_OK : MCX_E_NOMEM;
+}
+
+mcx_err
+mcx_digest(uint8_t out[MCX_SHA256_SIZE], struct mcx_bytes octets)
+{
+    unsigned n = MCX_SHA256_SIZE;
+    bool ok;
+
+    (void)ERR_set_mark();
+    ok = EVP_Digest(octets.p, octets.n, out, &n, EVP_sha256(), NULL);
+    (void)ERR_pop_to_mark();
+    return ok ? MCX_OK : MCX_E_NOMEM;
 }
 
 mcx_err

@@ -11,8 +11,8 @@
  *
  * Offsets in refusals are those of the octets that were judged. */
 #include <config.h>
-#include <openssl/evp.h>
 #include "inner.h"
+#include "mac.h"
 
 enum { IDR_DATA = 5, T_VALUE = 2, SIGN_DATA = 2, SAKKE_DATA = 5,
        EXT_DATA = 4 };
@@ -162,12 +162,13 @@ replay_result(const struct opening *o, mcx_err err)
 static mcx_err
 check_replay(const struct opening *o)
 {
-    unsigned n = sizeof o->km->digest;
+    mcx_err err;
 
     /* The signature's own octets stay out: ECCSI signatures are malleable. */
-    if (!EVP_Digest(o->msg->octets.p, o->msg->signed_size, o->km->digest, &n,
-                    EVP_sha256(), NULL)) {
-        return refuse_world(o, MCX_E_INTERNAL, "");
+    err = mcx_digest(o->km->digest,
+                     mcx_bytes(o->msg->octets.p, o->msg->signed_size));
+    if (err != MCX_OK) {
+        return refuse_world(o, err, "");
     }
     if (!o->how->replay) {
         return MCX_OK;
@@ -255,11 +256,12 @@ find_kms(const struct opening *o, struct mcx_end *end, unsigned kms_role,
     if (!mcx_kms_info_valid(&end->kms, o->t_ms)) {
         return refuse_idr(o, MCX_R_CERT_REVOKED, kms_role);
     }
-    if (mcx_end_uids(end, o->t_ms, true) != MCX_OK) {
+    err = mcx_end_uids(end, o->t_ms, true);
+    if (err == MCX_E_ARG) { /* before the first period */
         return MCX_REFUSE(o->why, MCX_R_TOO_OLD, "T", o->msg->t_at + T_VALUE,
                           "TS 33.180 F.2.1");
     }
-    return MCX_OK;
+    return err == MCX_OK ? MCX_OK : refuse_world(o, err, "T");
 }
 
 /* Who sent it, as far as can be said before the signature. */

@@ -5,6 +5,7 @@
  * caller's.  The MAC is verified before anything is decrypted; NULL
  * algorithms are refused in every combination (digest D-6). */
 #include <config.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include "mac.h"
 #include "pl.h"
@@ -116,12 +117,14 @@ decrypt(struct mcx_psk_plain *plain, const struct mcx_mikey_msg *m,
     if (!ctx) {
         return MCX_E_NOMEM;
     }
+    (void)ERR_set_mark();
     ok = EVP_DecryptInit_ex(ctx, wide ? EVP_aes_256_ctr() : EVP_aes_128_ctr(),
                             NULL, key.b, iv)
          && EVP_DecryptUpdate(ctx, plain->b, &n, m->kemac.encr.p,
                               (int)m->kemac.encr.n);
+    (void)ERR_pop_to_mark();
     EVP_CIPHER_CTX_free(ctx);
-    return ok ? MCX_OK : MCX_E_INTERNAL;
+    return ok ? MCX_OK : MCX_E_NOMEM;
 }
 
 /* ---- key data ---------------------------------------------------------- */

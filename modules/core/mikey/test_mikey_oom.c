@@ -1,0 +1,459 @@
+/* test_mikey_oom.c -- open, build and the traffic keys with their n-th
+ * allocation failing, for all n; and where the key's octets are afterwards:
+ * in no block that went back to the heap, and nowhere on the stack.
+ *
+ * OpenSSL's allocations come through its own hook, ours through the linker's
+ * --wrap.  For the stack each operation runs on a thread whose stack is a
+ * buffer of this test, searched when the thread has ended. */
+#include <config.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <sofia-mcx/mcx_keys.h>
+#include "test_env.h"
+
+#define ALICE "sip:alice@mc.example.org"
+#define BOB "sip:bob@mc.example.org"
+#define KMS "kms.example.org"
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void __real_free(void *p);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void __wrap_free(void *p);
+
+enum { ROOM = 4096, STACK = 1 << 20, WINDOW = 8 };
+static const int64_t now_ms = INT64_C(1772366400000);
+
+static long fail_in = -1; /* allocations still to succeed; -1: all */
+static long live;         /* OpenSSL's blocks in use */
+static long lost;         /* blocks freed with the key in them */
+static bool watching;
+
+static struct {
+    struct test_env te;
+    struct mcx_ring *ring;
+    struct mcx_keys *keys;
+    struct mcx_replay *replay;
+    struct mcx_ssv ssv;
+    uint8_t gmk[ROOM], csk[ROOM];
+    size_t gmk_n, csk_n;
+    struct mcx_key_params params;
+    struct mcx_mikey_msg msg;
+    struct mcx_key_msg km;
+    struct mcx_tek tek;
+    struct mcx_key_msg staged;
+    uint8_t out[ROOM];
+} w;
+
+/* ---- the heap ---------------------------------------------------------- */
+
+/* Either half of the key, in either order of octets. */
+static size_t
+keys_in(const uint8_t *p, size_t n)
+{
+    size_t i, j, half, found = 0;
+
+    for (i = 0; n >= WINDOW && i <= n - WINDOW; i++) {
+        for (half = 0; half < MCX_SSV_SIZE; half += WINDOW) {
+            const uint8_t *k = w.ssv.b + half;
+            size_t same = 0, turned = 0;
+
+            for (j = 0; j < WINDOW; j++) {
+                same += p[i + j] == k[j];
+                turned += p[i + j] == k[WINDOW - 1 - j];
+            }
+            found += same == WINDOW || turned == WINDOW;
+        }
+    }
+    return found;
+}
+
+static bool
+may_allocate(void)
+{
+    if (fail_in == 0) {
+        return false;
+    }
+    fail_in -= fail_in > 0;
+    return true;
+}
+
+void *
+__wrap_malloc(size_t n)
+{
+    return may_allocate() ? __real_malloc(n) : NULL;
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+    return may_allocate() ? __real_calloc(n, size) : NULL;
+}
+
+void
+__wrap_free(void *p)
+{
+    if (p && watching) {
+        lost += keys_in(p, malloc_usable_size(p)) > 0;
+    }
+    __real_free(p);
+}
+
+static void *
+ssl_malloc(size_t n, const char *file, int line)
+{
+    void *p = __wrap_malloc(n);
+
+    (void)file;
+    (void)line;
+    live += p != NULL;
+    return p;
+}
+
+static void
+ssl_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    live -= p != NULL;
+    __wrap_free(p);
+}
+
+static void *
+ssl_realloc(void *old, size_t n, const char *file, int line)
+{
+    void *p = ssl_malloc(n, file, line);
+
+    if (p && old) {
+        size_t had = malloc_usable_size(old);
+
+        memcpy(p, old, had < n ? had : n);
+        ssl_free(old, file, line);
+    }
+    return p;
+}
+
+/* ---- a world ----------------------------------------------------------- */
+
+static void
+issue(struct mcx_kms_master *master, struct mcx_kms_pub *pub,
+      const struct mcx_kms_info *info, const char *uri, uint64_t no)
+{
+    MCX_SECRET(mcx_rsk, rsk);
+    MCX_SECRET(mcx_ssk, ssk);
+    uint8_t pvt[MCX_ECCSI_PT_SIZE];
+    struct mcx_user_key *key = NULL;
+    struct mcx_uid uid;
+
+    assert_int_equal(mcx_uid(&uid, mcx_bytes_str(uri), mcx_bytes_str(KMS),
+                             &info->period, no), MCX_OK);
+    assert_int_equal(mcx_kms_master_issue(master, mcx_bytes(uid.b, 32), &rsk,
+                                          &ssk, pvt, &w.te.env), MCX_OK);
+    assert_int_equal(mcx_user_key_new(&key, pub, mcx_bytes(uid.b, 32), &rsk,
+                                      &ssk, pvt, NULL), MCX_OK);
+    assert_int_equal(mcx_ring_add_user(w.ring, uri, KMS, no, key), MCX_OK);
+    mcx_user_key_free(key);
+}
+
+static mcx_err
+build(unsigned kind, uint8_t out[ROOM], size_t *n)
+{
+    struct mcx_build how = { .env = &w.te.env, .ring = w.ring, .kind = kind,
+                             .from = ALICE, .to = BOB, .key = &w.ssv,
+                             .key_id = kind << 28 | 0x00abcde,
+                             .params = &w.params, .sakke_to_self = true };
+
+    *n = ROOM;
+    return mcx_mikey_build(out, n, &w.km, &how, NULL);
+}
+
+static int
+world_up(void **state)
+{
+    struct mcx_kms_info info = { .uri = KMS, .period = { 2592000, 0 } };
+    uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
+    struct mcx_kms_master *master = NULL;
+    struct mcx_kms_pub *pub = NULL;
+    uint64_t no;
+
+    (void)state;
+    test_env_init(&w.te, now_ms);
+    assert_int_equal(mcx_ring_new(&w.ring, &w.te.env), MCX_OK);
+    assert_int_equal(mcx_keys_new(&w.keys, &w.te.env, 8), MCX_OK);
+    assert_int_equal(mcx_kms_master_new(&master, NULL, &w.te.env), MCX_OK);
+    mcx_kms_master_public(z, kpak, master);
+    assert_int_equal(mcx_kms_pub_new(&pub, mcx_bytes(z, sizeof z),
+                                     mcx_bytes(kpak, sizeof kpak), NULL),
+                     MCX_OK);
+    assert_int_equal(mcx_ring_add_kms(w.ring, &info, pub), MCX_OK);
+    assert_int_equal(mcx_period_no(&no, &info.period,
+                                   now_ms / 1000 + MCX_NTP_UNIX_DIFF),
+                     MCX_OK);
+    issue(master, pub, &info, ALICE, no);
+    issue(master, pub, &info, BOB, no);
+    mcx_kms_pub_free(pub);
+    mcx_kms_master_free(master);
+    w.params.present = true;
+    w.params.status = 1;
+    assert_int_equal(w.te.env.random(&w.te, w.ssv.b, sizeof w.ssv.b), MCX_OK);
+    assert_int_equal(build(MCX_KIND_GMK, w.gmk, &w.gmk_n), MCX_OK);
+    assert_int_equal(build(MCX_KIND_CSK, w.csk, &w.csk_n), MCX_OK);
+    return 0;
+}
+
+static int
+world_down(void **state)
+{
+    (void)state;
+    mcx_keys_free(w.keys);
+    mcx_ring_free(w.ring);
+    return 0;
+}
+
+/* ---- the operations ---------------------------------------------------- */
+
+static mcx_err
+do_build(void)
+{
+    size_t n;
+
+    return build(MCX_KIND_GMK, w.out, &n);
+}
+
+static mcx_err
+open_as(const uint8_t *octets, size_t n, const char *self, bool resume)
+{
+    struct mcx_open how = { .env = &w.te.env, .ring = w.ring, .self = self,
+                            .from = ALICE, .replay = w.replay,
+                            .allow_self = true, .resume = resume };
+    struct mcx_why why = { 0 };
+    mcx_err err = mcx_mikey_parse(&w.msg, mcx_bytes(octets, n), &why);
+
+    if (err == MCX_OK) {
+        err = mcx_mikey_open(&w.km, &w.msg, &how, &why);
+    }
+    assert_true(err == MCX_OK || why.reason != MCX_R_NONE);
+    return err;
+}
+
+static mcx_err
+do_open(void)
+{
+    return open_as(w.gmk, w.gmk_n, BOB, false);
+}
+
+static mcx_err
+do_open_self(void)
+{
+    return open_as(w.csk, w.csk_n, ALICE, false);
+}
+
+/* Staged, used and dropped. */
+static mcx_err
+do_store(void)
+{
+    struct mcx_srtp_policy policy;
+    struct mcx_key *key = NULL;
+    mcx_err err;
+
+    w.km = w.staged;
+    err = mcx_keys_stage(w.keys, &w.km, NULL, &key, NULL);
+    if (err == MCX_OK) {
+        err = mcx_key_policy(&policy, key, MCX_CS_MCPTT_GROUP, false);
+        mcx_srtp_policy_wipe(&policy);
+        mcx_key_drop(key);
+        mcx_key_unref(key);
+    }
+    mcx_key_msg_wipe(&w.km);
+    return err;
+}
+
+static const struct { const char *name; mcx_err (*run)(void); } op[] = {
+    { "build", do_build },
+    { "open", do_open },
+    { "open to self", do_open_self },
+    { "store", do_store },
+};
+enum { N_OPS = sizeof op / sizeof op[0] };
+
+static void
+ready(void)
+{
+    assert_int_equal(do_open(), MCX_OK);
+    w.staged = w.km;
+}
+
+static void
+each_allocation(void **state)
+{
+    static const struct mcx_key_msg zero;
+    size_t i;
+
+    (void)state;
+    ready();
+    for (i = 0; i < N_OPS; i++) {
+        long n = 0, before;
+        mcx_err err;
+
+        assert_int_equal(op[i].run(), MCX_OK); /* caches are warm */
+        before = live;
+        do {
+            memset(&w.km, 0x55, sizeof w.km);
+            fail_in = n++;
+            err = op[i].run();
+            fail_in = -1;
+            if (err != MCX_OK && err != MCX_E_NOMEM) {
+                print_error("%s, allocation %ld: %s\n", op[i].name, n,
+                            mcx_err_name(err));
+            }
+            assert_true(err == MCX_OK || err == MCX_E_NOMEM);
+            assert_int_equal(live, before);
+            assert_int_equal(ERR_peek_error(), 0);
+            if (err != MCX_OK) {
+                assert_memory_equal(&w.km, &zero, sizeof zero);
+            }
+        } while (err != MCX_OK);
+        assert_true(n > 1);
+        print_message("%s: %ld allocations\n", op[i].name, n - 1);
+    }
+    mcx_key_msg_wipe(&w.staged);
+}
+
+/* Memory that failed behind the signature must not burn the message: it is
+ * parked, and opens when it is tried again. */
+static void
+replay_survives(void **state)
+{
+    long n;
+    mcx_err err = MCX_E_NOMEM, again;
+
+    (void)state;
+    assert_int_equal(do_open(), MCX_OK);
+    for (n = 0; err != MCX_OK; n++) {
+        assert_int_equal(mcx_replay_new(&w.replay, 16), MCX_OK);
+        fail_in = n;
+        err = do_open();
+        fail_in = -1;
+        again = open_as(w.gmk, w.gmk_n, BOB, true);
+        assert_int_equal(again, err == MCX_OK ? MCX_E_REPLAY : MCX_OK);
+        mcx_replay_free(w.replay);
+        w.replay = NULL;
+    }
+    assert_true(n > 1);
+}
+
+/* ---- what is left behind ----------------------------------------------- */
+
+static mcx_err (*job)(void);
+static mcx_err job_err;
+
+static void *
+on_thread(void *arg)
+{
+    /* Keeps what the job leaves out of reach of what ends the thread. */
+    volatile uint8_t gap[16384];
+    size_t i;
+
+    (void)arg;
+    for (i = 0; i < sizeof gap; i++) {
+        gap[i] = 0;
+    }
+    job_err = job();
+    for (i = 0; i < sizeof gap; i++) {
+        gap[i] = 1;
+    }
+    return NULL;
+}
+
+static void
+run_on(uint8_t *stack, mcx_err (*fn)(void))
+{
+    pthread_attr_t attr;
+    pthread_t t;
+
+    job = fn;
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstack(&attr, stack, STACK), 0);
+    assert_int_equal(pthread_create(&t, &attr, on_thread, NULL), 0);
+    assert_int_equal(pthread_join(t, NULL), 0);
+    assert_int_equal(pthread_attr_destroy(&attr), 0);
+}
+
+/* The search itself finds what is there. */
+static mcx_err
+do_leak(void)
+{
+    volatile uint8_t copy[64] = { 0 }, *to;
+    uint8_t *block = malloc(64);
+    size_t i;
+
+    if (!block) {
+        return MCX_E_NOMEM;
+    }
+    to = block;
+    for (i = 0; i < MCX_SSV_SIZE; i++) {
+        copy[i + 13] = w.ssv.b[i];
+        to[i + 29] = copy[i + 13];
+    }
+    free(block);
+    return MCX_OK;
+}
+
+static void
+nothing_left(void **state)
+{
+    uint8_t *stack = NULL;
+    size_t i;
+
+    (void)state;
+    ready();
+    assert_int_equal(posix_memalign((void **)&stack, 4096, STACK), 0);
+    for (i = 0; i < N_OPS; i++) {
+        memset(stack, 0, STACK);
+        lost = 0;
+        watching = true;
+        run_on(stack, op[i].run);
+        watching = false;
+        assert_int_equal(job_err, MCX_OK);
+        mcx_key_msg_wipe(&w.km);
+        if (lost || keys_in(stack, STACK)) {
+            print_error("%s: %ld blocks, %zu places of the stack\n",
+                        op[i].name, lost, keys_in(stack, STACK));
+        }
+        assert_int_equal(lost, 0);
+        assert_int_equal(keys_in(stack, STACK), 0);
+    }
+    memset(stack, 0, STACK);
+    watching = true;
+    run_on(stack, do_leak);
+    watching = false;
+    assert_true(lost > 0 && keys_in(stack, STACK) > 0);
+    free(stack);
+    mcx_key_msg_wipe(&w.staged);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_allocation),
+        cmocka_unit_test(replay_survives),
+        cmocka_unit_test(nothing_left),
+    };
+
+    if (!CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free)) {
+        return 1;
+    }
+    mcx_log_level(MCX_AREA_KEYS, 0);
+    return cmocka_run_group_tests_name("mikey-oom", tests, world_up,
+                                       world_down);
+}
