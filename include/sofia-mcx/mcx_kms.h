@@ -74,8 +74,57 @@ MCX_API mcx_err mcx_kms_write_keyprov(char **out, size_t *n,
                                       const struct mcx_kms_info *info,
                                       const struct mcx_kms_keyset *sets,
                                       size_t n_sets) MCX_MUST_USE;
+/* Certificates with the number of the cache they are from; none: the client
+ * holds the newest. */
+struct mcx_kms_cert {
+    struct mcx_kms_info info;
+    uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
+};
+MCX_API mcx_err mcx_kms_write_certcache(char **out, size_t *n,
+                                        const struct mcx_kms_doc *doc,
+                                        uint64_t cache_num,
+                                        const struct mcx_kms_cert *certs,
+                                        size_t n_certs) MCX_MUST_USE;
+/* A KmsError in place of a KmsMessage. */
+MCX_API mcx_err mcx_kms_write_error(char **out, size_t *n,
+                                    const struct mcx_kms_doc *doc,
+                                    uint64_t code,
+                                    const char *msg) MCX_MUST_USE;
 /* Wipes and frees what a writer made; NULL allowed. */
 MCX_API void mcx_kms_text_free(char *text, size_t n);
+
+/* ---- KmsRequest, both ways --------------------------------------------- */
+
+enum {
+    MCX_KMS_REQUEST_MAX = 65536, /* octets of a request                   */
+    MCX_KMS_URL_MAX = 2048,
+    MCX_KMS_NAME_MAX = 128,
+    MCX_KMS_MSG_MAX = 256
+};
+struct mcx_kms_request {
+    char user_uri[MCX_URI_MAX], kms_uri[MCX_URI_MAX];
+    char client_req_url[MCX_KMS_URL_MAX];
+    int64_t time_unix_ms;
+    /* "" : absent. */
+    char client_id[MCX_KMS_NAME_MAX], device_id[MCX_KMS_NAME_MAX];
+    bool has_error; /* ClientError: what went wrong with an earlier answer */
+    uint64_t error_code;
+    char error_msg[MCX_KMS_MSG_MAX];
+};
+/* Reads a KmsRequest.  Every element that is known must be in the namespace
+ * of the KMS interface, once, and hold text only; elements of other
+ * namespaces and ones that are not known are passed over.  'text' (NULL
+ * allowed) says what is wrong: "line 3: Time is not a dateTime ...".
+ * MCX_E_MALFORMED, MCX_E_TOOBIG, MCX_E_NOMEM; MCX_E_UNSUPPORTED: a
+ * SignedKmsRequest, whose signature nobody here can judge, or a KrrList. */
+MCX_API mcx_err mcx_kms_request_read(struct mcx_kms_request *out,
+                                     struct mcx_bytes xml,
+                                     struct mcx_text *text) MCX_MUST_USE;
+/* malloc'ed, free with mcx_kms_text_free().  MCX_E_ARG: an element that has
+ * to be there is empty. */
+MCX_API mcx_err mcx_kms_request_write(char **out, size_t *n,
+                                      const struct mcx_kms_request *req)
+    MCX_MUST_USE;
 
 /* ---- mcptt-info -------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 # that sees libxml2.  Floor 3: stands on ident and the ring.
 libmcx_core_all_la_SOURCES += \
 	modules/core/xml/kms_read.c \
+	modules/core/xml/kms_request.c \
 	modules/core/xml/kms_write.c \
 	modules/core/xml/mcinfo.c \
 	modules/core/xml/out.c \
@@ -10,12 +11,15 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/xml/tree.h
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_mcinfo test_kms
-TESTS += test_mcinfo test_kms
+check_PROGRAMS += test_mcinfo test_kms test_kms_request
+TESTS += test_mcinfo test_kms test_kms_request
 test_mcinfo_SOURCES = modules/core/xml/test_mcinfo.c
 test_mcinfo_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_mcinfo_LDADD = $(CORE_TEST_LIBS)
 test_kms_SOURCES = modules/core/xml/test_kms.c
 test_kms_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_kms_LDADD = $(CORE_TEST_LIBS)
+test_kms_request_SOURCES = modules/core/xml/test_kms_request.c
+test_kms_request_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_kms_request_LDADD = $(CORE_TEST_LIBS)
 endif
