@@ -165,6 +165,7 @@ typedef enum mcx_err {
     X(SDP_IDS, "sdp-ids", POLICY,                                             \
       "the signed list of key management protocols differs")                  \
     X(MAC, "mac", AUTH, "the MAC of a PSK message does not verify")           \
+    X(NO_GMK, "no-gmk", NO_KEY, "we have no such group master key")           \
     X(NULL_ALG, "null-algorithm", POLICY, "NULL encryption or MAC")           \
     X(KEY_RANGE, "key-range", MALFORMED, "a key is out of range")             \
     X(KEY_POINT, "key-point", MALFORMED,                                      \

@@ -511,7 +511,7 @@ MCX_API mcx_err mcx_mikey_derive(uint8_t *out, size_t out_n, unsigned prf,
 MCX_API mcx_err mcx_guk_id(uint32_t *out, const struct mcx_ssv *gmk,
                            uint32_t gmk_id, const char *uri) MCX_MUST_USE;
 
-/* ---- pre-shared key mode (RFC 3830 3.1), receiver's side --------------- */
+/* ---- pre-shared key mode (RFC 3830 3.1) -------------------------------- */
 
 enum { MCX_TGK_MAX = 64, MCX_KEYDATA_MAX = 8 };
 /* One key data sub-payload (RFC 3830 6.13).  SECRET. */
@@ -543,6 +543,100 @@ MCX_API mcx_err mcx_psk_verify(const struct mcx_mikey_msg *resp,
                                const struct mcx_mikey_msg *init,
                                struct mcx_bytes psk,
                                struct mcx_why *why) MCX_MUST_USE;
+
+enum { MCX_ENCR_AES_CM_128 = 1, MCX_ENCR_AES_CM_256 = 3 };
+enum { MCX_MAC_HMAC_SHA1_160 = 1, MCX_MAC_HMAC_SHA256_256 = 2 };
+
+/* What a PSK I_MESSAGE is made of.  Zero values are RFC 3830's mandatory set:
+ * PRF MIKEY-1, AES-CM-128, HMAC-SHA-1-160. */
+struct mcx_psk_build {
+    const struct mcx_env *env;
+    struct mcx_bytes psk; /* SECRET */
+    uint8_t prf;          /* MCX_PRF_*                                */
+    uint8_t encr_alg;     /* 0: AES-CM-128                            */
+    uint8_t mac_alg;      /* 0: the HMAC of the PRF's hash            */
+    bool v;               /* ask for an R_MESSAGE                     */
+    uint32_t csb_id;
+    uint8_t map_type;     /* MCX_MAP_*                                */
+    const struct mcx_cs *cs;
+    size_t n_cs;
+    struct mcx_bytes id_i, id_r; /* empty: left out                   */
+    uint8_t id_i_type, id_r_type;
+    bool roles;           /* IDR payloads instead of ID               */
+    struct mcx_bytes sp;  /* SRTP parameters of policy 0; empty: none */
+    const struct mcx_psk_keys *keys;
+    const uint8_t *rand;  /* 16 octets; NULL: fresh                   */
+    int64_t at_unix_ms;   /* T; 0: now                                */
+    struct mcx_ring *ring;     /* with 'sign_as': signed GSK message  */
+    const char *sign_as;       /* a URI whose keys 'ring' has, or NULL */
+};
+/* '*out_n' as in mcx_mikey_build().  An IDr without an IDi is only possible
+ * with 'roles'.  MCX_E_ARG, MCX_E_TOOBIG, MCX_E_NO_IDENTITY, MCX_E_NO_PERIOD,
+ * MCX_E_IO, MCX_E_NOMEM. */
+MCX_API mcx_err mcx_psk_build(uint8_t *out, size_t *out_n,
+                              const struct mcx_psk_build *how,
+                              struct mcx_why *why) MCX_MUST_USE;
+/* The R_MESSAGE to 'init', which mcx_psk_open() has opened and which asked
+ * for it.  'id_r' is sent when not empty; else IDr of 'init' goes under the
+ * MAC as the one both ends know.  MCX_E_STATE: nobody asked (V is 0). */
+MCX_API mcx_err mcx_psk_answer(uint8_t *out, size_t *out_n,
+                               const struct mcx_mikey_msg *init,
+                               struct mcx_bytes psk, struct mcx_bytes id_r,
+                               uint8_t id_r_type) MCX_MUST_USE;
+
+/* ---- GSK: one-to-many direct mode (TS 33.303 6.2.4) -------------------- */
+
+struct mcx_gsk_build {
+    const struct mcx_env *env;
+    const struct mcx_ssv *gmk; /* SECRET */
+    uint32_t gmk_id;
+    bool hide_gmk_id; /* receivers find the GMK as their only one */
+    const struct mcx_ssv *key; /* NULL: fresh */
+    uint32_t key_id; /* CSB ID and MKI; used when id_given, else random */
+    bool id_given;
+    bool no_mki;
+    uint8_t prf;         /* MCX_PRF_* */
+    const uint32_t *ssrc; /* one crypto session each; NULL: one, SSRC 0 */
+    size_t n_ssrc;
+    const uint8_t *rand;
+    int64_t at_unix_ms;
+    struct mcx_ring *ring; /* with 'from': the talker signs */
+    const char *from;
+};
+/* Builds the message of a talker; V is never set. */
+MCX_API mcx_err mcx_gsk_build(uint8_t *out, size_t *out_n,
+                              struct mcx_key_msg *km,
+                              const struct mcx_gsk_build *how,
+                              struct mcx_why *why) MCX_MUST_USE;
+
+struct mcx_gsk_open {
+    const struct mcx_env *env;
+    struct mcx_replay *replay; /* NULL: no replay check */
+    /* Copies out the GMK 'gmk_id', or with 'only' the one GMK there is.
+     * MCX_E_NO_KEY when there is none (or more than the one). */
+    mcx_err (*gmk)(void *arg, uint32_t gmk_id, bool only,
+                   struct mcx_ssv *gmk);
+    void *arg;
+    int64_t back_s; /* accepted age of T; 0: MCX_WINDOW_BACK_S.  A talker
+                       repeats its message for late joiners. */
+    struct mcx_ring *ring; /* NULL: signatures are not checked */
+    const char *from;      /* the talker that signalling names, or NULL */
+    bool want_sign;        /* refuse unsigned messages; needs 'ring' */
+};
+/* Judges a GSK message: shape, T, replay look-up, GMK by its identifier (IDr,
+ * IDi, CSB ID, then the only one), MAC, signature, replay entry, key data,
+ * policy.  A repeat is MCX_E_REPLAY: drop it silently.  km->initiator is the
+ * talker when the signature was checked, else "".  km->csb_id derives, with
+ * CS-IDs from 1 in the order of the map; km->key_id is the MKI. */
+MCX_API mcx_err mcx_gsk_open(struct mcx_key_msg *out,
+                             const struct mcx_mikey_msg *msg,
+                             const struct mcx_gsk_open *how,
+                             struct mcx_why *why) MCX_MUST_USE;
+
+/* "Newest T wins" (TS 33.303 6.2.4.4): was 'a' made later than 'b'?  Goes by
+ * T, not by arrival; right across the NTP era change. */
+MCX_API bool mcx_key_msg_newer(const struct mcx_key_msg *a,
+                               const struct mcx_key_msg *b);
 
 #ifdef __cplusplus
 }

@@ -30,15 +30,22 @@ take(struct mcx_ssv *ssv, struct mcx_key *key)
 }
 
 /* SPEC TS 33.180 E.1.2: CSB ID is the key ID; for a GMK it is the sender's
- * GUK-ID, so each sender has its own traffic key.  A GSK's key ID is the CSB
- * ID of its message. */
+ * GUK-ID, so each sender has its own traffic key.  A GSK's key ID is its MKI,
+ * which may be another number than its CSB ID. */
+static bool
+derives_from_csb_id(const struct mcx_key *key)
+{
+    const struct mcx_kind_info *info = mcx_kind_info(key->kind);
+
+    return (info && info->carrier == MCX_CARRIER_PSK)
+           || mcx_kind_diverse(key->kind, key->key_id, key->csb_id);
+}
+
 mcx_err
 mcx_key_tek(struct mcx_tek *out, struct mcx_key *key, uint8_t cs_id)
 {
     MCX_SECRET(mcx_ssv, ssv);
-    uint32_t csb_id = mcx_kind_diverse(key->kind, key->key_id, key->csb_id)
-                          ? key->csb_id
-                          : key->key_id;
+    uint32_t csb_id = derives_from_csb_id(key) ? key->csb_id : key->key_id;
     struct mcx_bytes rand = mcx_bytes(key->rand, key->rand_n);
     mcx_err err;
 

@@ -55,8 +55,8 @@ fail(const struct making *b, mcx_err err, mcx_reason reason,
 /* SPEC RFC 3830 5.4: timestamps of one initiator are unique.  A running
  * number goes below the millisecond, where a fraction has room for four
  * million, so they are unique whatever the clock does, and grow with it. */
-static uint64_t
-unique_t(int64_t unix_ms)
+uint64_t
+mcx_unique_t(int64_t unix_ms)
 {
     static atomic_uint_fast32_t counter;
     uint32_t n = (uint32_t)atomic_fetch_add(&counter, 1) % 4000000u;
@@ -75,39 +75,21 @@ find_ends(struct making *b)
 
     b->i.uri = how->from;
     b->r.uri = how->to;
-    if (mcx_ring_kms_of(how->ring, how->from, &b->i.kms, &b->i.pub)
-        != MCX_OK) {
-        return fail(b, MCX_E_NO_IDENTITY, MCX_R_NO_KMS, "IDRkmsi");
-    }
+    MCX_TRY(mcx_end_signer(&b->i, &b->key, how->ring, b->km->t_unix_ms,
+                           b->why));
     err = how->to_kms
               ? mcx_ring_kms(how->ring, to_kms, &b->r.kms, &b->r.pub)
               : mcx_ring_kms_of(how->ring, how->to, &b->r.kms, &b->r.pub);
     if (err != MCX_OK) {
         return fail(b, MCX_E_NO_IDENTITY, MCX_R_NO_KMS, "IDRkmsr");
     }
-    if (!mcx_kms_info_valid(&b->i.kms, b->km->t_unix_ms)
-        || !mcx_kms_info_valid(&b->r.kms, b->km->t_unix_ms)) {
-        return fail(b, MCX_E_EXPIRED, MCX_R_CERT_REVOKED, "IDRkmsi");
+    if (!mcx_kms_info_valid(&b->r.kms, b->km->t_unix_ms)) {
+        return fail(b, MCX_E_EXPIRED, MCX_R_CERT_REVOKED, "IDRkmsr");
     }
-    err = mcx_end_uids(&b->i, b->km->t_unix_ms, false);
-    if (err == MCX_OK) {
-        err = mcx_end_uids(&b->r, b->km->t_unix_ms, false);
-    }
+    err = mcx_end_uids(&b->r, b->km->t_unix_ms, false);
     if (err != MCX_OK) { /* MCX_E_ARG: before the first period */
         return fail(b, err, err == MCX_E_ARG ? MCX_R_VALUE : MCX_R_MEMORY,
                     "T");
-    }
-    err = mcx_ring_user(how->ring, how->from, b->i.no[0], &b->key);
-    if (err != MCX_OK) {
-        return fail(b, err,
-                    err == MCX_E_NO_PERIOD ? MCX_R_NO_PERIOD_KEY
-                                           : MCX_R_NO_USER,
-                    "IDRi");
-    }
-    /* A key of another KMS or period would sign what nobody can verify. */
-    if (!mcx_bytes_eq(mcx_user_key_id(b->key),
-                      mcx_bytes(b->i.uid[0].b, MCX_UID_SIZE))) {
-        return fail(b, MCX_E_NO_PERIOD, MCX_R_NO_PERIOD_KEY, "IDRi");
     }
     return MCX_OK;
 }
@@ -162,24 +144,10 @@ seal(struct making *b, uint8_t self[MCX_SAKKE_ENC_SIZE])
 
 /* ---- the message ------------------------------------------------------- */
 
-/* Adds a payload to the chain; 'at' is a number that ties it to its data. */
-static size_t
-add(struct mcx_mikey_msg *m, unsigned type)
-{
-    struct mcx_pl *pl = &m->pl[m->n_pl];
-
-    pl->type = (uint8_t)type;
-    pl->at = m->n_pl;
-    if (m->n_pl > 0) {
-        m->pl[m->n_pl - 1].next = (uint8_t)type;
-    }
-    return m->n_pl++;
-}
-
 static void
 add_idr(struct mcx_mikey_msg *m, unsigned role, struct mcx_bytes data)
 {
-    m->idr[role] = (struct mcx_idr){ .at = add(m, MCX_PL_IDR),
+    m->idr[role] = (struct mcx_idr){ .at = mcx_pl_add(m, MCX_PL_IDR),
                                      .role = (uint8_t)role,
                                      .id_type = ID_URI,
                                      .data = data };
@@ -199,7 +167,7 @@ add_end(struct mcx_mikey_msg *m, const struct mcx_end *end, bool hide,
 static void
 add_ext(struct mcx_mikey_msg *m, unsigned type, struct mcx_bytes data)
 {
-    m->ext[m->n_ext++] = (struct mcx_ext){ .at = add(m, MCX_PL_EXT),
+    m->ext[m->n_ext++] = (struct mcx_ext){ .at = mcx_pl_add(m, MCX_PL_EXT),
                                            .type = (uint8_t)type,
                                            .data = data };
 }
@@ -254,7 +222,7 @@ add_sp(struct making *b)
         return MCX_OK;
     }
     MCX_TRY(mcx_profile_write(&wr, b->km->kind));
-    m->sp[m->n_sp++] = (struct mcx_sp){ .at = add(m, MCX_PL_SP),
+    m->sp[m->n_sp++] = (struct mcx_sp){ .at = mcx_pl_add(m, MCX_PL_SP),
                                         .params = mcx_bytes(b->sp, wr.at) };
     return MCX_OK;
 }
@@ -304,9 +272,9 @@ fill(struct making *b)
     m->sakke = to_self;
     m->sakke.data = mcx_bytes(b->enc, sizeof b->enc);
     MCX_TRY(fill_map(b));
-    (void)add(m, MCX_PL_LAST); /* HDR */
-    (void)add(m, MCX_PL_T);
-    (void)add(m, MCX_PL_RAND);
+    (void)mcx_pl_add(m, MCX_PL_LAST); /* HDR */
+    (void)mcx_pl_add(m, MCX_PL_T);
+    (void)mcx_pl_add(m, MCX_PL_RAND);
     add_end(m, &b->i, how->hide_initiator, MCX_ROLE_I, MCX_ROLE_UIDI);
     add_end(m, &b->r, how->hide_responder, MCX_ROLE_R, MCX_ROLE_UIDR);
     add_idr(m, MCX_ROLE_KMSI, mcx_bytes_str(b->i.kms.uri));
@@ -315,13 +283,13 @@ fill(struct making *b)
     if (how->peer & MCX_PEER_SDP_IDS) { /* SPEC RFC 4567 4.1.4 */
         add_ext(m, MCX_EXT_SDP_IDS, mcx_bytes_str("mikey"));
     }
-    (void)add(m, MCX_PL_SAKKE);
+    (void)mcx_pl_add(m, MCX_PL_SAKKE);
     MCX_TRY(add_params(b));
     if (how->sakke_to_self) {
         mcx_pl_sakke_put(&self, MCX_PL_LAST, &to_self);
         add_ext(m, MCX_EXT_SAKKE_TO_SELF, mcx_bytes(b->self, self.at));
     }
-    (void)add(m, MCX_PL_SIGN);
+    (void)mcx_pl_add(m, MCX_PL_SIGN);
     return mcx_wr_status(&self);
 }
 
@@ -348,7 +316,7 @@ make(struct making *b, struct mcx_wr *wr)
     km->kind = how->kind;
     km->prf = MCX_PRF_HMAC_SHA256;
     km->t_unix_ms = at;
-    km->t = unique_t(at);
+    km->t = mcx_unique_t(at);
     km->sp = mcx_profile_default(how->kind);
     km->rand_n = RAND_SIZE;
     MCX_TRY(find_ends(b));

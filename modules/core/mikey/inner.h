@@ -34,6 +34,19 @@ mcx_err mcx_key_params_write(struct mcx_wr *wr,
                              int64_t t_unix_s,
                              const struct mcx_env *env) MCX_MUST_USE;
 
+/* ---- build.c ----------------------------------------------------------- */
+
+/* T of a message made at 'unix_ms', unlike every other of this process. */
+uint64_t mcx_unique_t(int64_t unix_ms);
+
+/* ---- psk.c ------------------------------------------------------------- */
+
+/* mcx_psk_build() that also tells T and how many leading octets signature or
+ * MAC cover. */
+mcx_err mcx_psk_make(uint8_t *out, size_t *out_n,
+                     const struct mcx_psk_build *how, uint64_t *t,
+                     size_t *covered_n, struct mcx_why *why) MCX_MUST_USE;
+
 /* ---- whom.c ------------------------------------------------------------ */
 
 /* One end of a message: its identity, KMS and the UIDs it may have in the
@@ -51,6 +64,18 @@ struct mcx_end {
  * MCX_E_ARG: T lies before the first period. */
 mcx_err mcx_end_uids(struct mcx_end *end, int64_t t_ms,
                      bool neighbour) MCX_MUST_USE;
+/* Fills 'end' of its uri for signing at 't_ms' and takes our key of it; both
+ * references are the caller's, whatever is returned.  MCX_E_NO_IDENTITY,
+ * MCX_E_NO_PERIOD, MCX_E_EXPIRED, MCX_E_ARG. */
+mcx_err mcx_end_signer(struct mcx_end *end, struct mcx_user_key **key,
+                       struct mcx_ring *ring, int64_t t_ms,
+                       struct mcx_why *why) MCX_MUST_USE;
+/* Did 'end' sign 'covered' in one of its periods?  Offsets of a refusal count
+ * from 'sign_at', where the signature's octets begin.  '*which' (NULL
+ * allowed) is the period that did. */
+mcx_err mcx_end_verify(const struct mcx_end *end, struct mcx_bytes covered,
+                       struct mcx_bytes sign, size_t sign_at, size_t *which,
+                       struct mcx_why *why) MCX_MUST_USE;
 /* Is the certificate good at 't_ms'? */
 bool mcx_kms_info_valid(const struct mcx_kms_info *kms, int64_t t_ms);
 

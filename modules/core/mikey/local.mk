@@ -2,6 +2,7 @@
 libmcx_core_all_la_SOURCES += \
 	modules/core/mikey/build.c \
 	modules/core/mikey/dump.c \
+	modules/core/mikey/gsk.c \
 	modules/core/mikey/guk.c \
 	modules/core/mikey/inner.h \
 	modules/core/mikey/keyparams.c \
@@ -46,9 +47,15 @@ EXTRA_DIST += modules/core/mikey/README modules/ADD-A-KEY-TYPE \
 	test-scenarios/vectors/rfc4567-section-5.1-mikey.txt
 
 if HAVE_CMOCKA
-MIKEY_TESTS = test_kinds test_mikey_oom test_open test_parse test_prf test_psk
+MIKEY_TESTS = test_gsk test_kinds test_mikey_oom test_open test_parse \
+	test_prf test_psk
 check_PROGRAMS += $(MIKEY_TESTS)
 TESTS += $(MIKEY_TESTS)
+test_gsk_SOURCES = modules/core/mikey/test_gsk.c \
+	modules/core/mikey/test_env.h \
+	modules/core/mikey/test_world.h
+test_gsk_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_gsk_LDADD = $(CORE_TEST_LIBS)
 # A made-up kind, added as modules/ADD-A-KEY-TYPE says: a row and a file.
 test_kinds_SOURCES = modules/core/mikey/test_kinds.c \
 	modules/core/mikey/test_kinds.def \

@@ -352,43 +352,28 @@ check_identities(struct opening *o)
 /* ---- signature and replay entry ---------------------------------------- */
 
 static mcx_err
-verify_as(const struct opening *o, const struct mcx_uid *uid, size_t covered,
-          struct mcx_why *why)
+verify_covered(const struct opening *o, size_t covered, struct mcx_why *why)
 {
-    return mcx_eccsi_verify(o->i.pub, mcx_bytes(uid->b, sizeof uid->b),
-                            mcx_bytes(o->msg->octets.p, covered),
-                            o->msg->sign, why);
+    return mcx_end_verify(&o->i, mcx_bytes(o->msg->octets.p, covered),
+                          o->msg->sign, o->msg->sign_at + SIGN_DATA, NULL,
+                          why);
 }
 
 static mcx_err
 verify_signature(const struct opening *o)
 {
     struct mcx_why why = { 0 };
-    mcx_err err = MCX_E_AUTH;
-    size_t i;
+    mcx_err err = verify_covered(o, o->msg->signed_size, &why);
 
-    for (i = 0; i < o->i.n; i++) {
-        struct mcx_why w = { 0 };
-
-        err = verify_as(o, &o->i.uid[i], o->msg->signed_size, &w);
-        if (err != MCX_OK && w.reason == MCX_R_SIGNATURE
-            && (o->how->peer & MCX_PEER_SIGN_WITHOUT_HEADER)) {
-            err = verify_as(o, &o->i.uid[i], o->msg->signed_size - 2, &w);
-        }
-        if (err == MCX_OK) {
-            return MCX_OK;
-        }
-        why = w;
-        if (w.reason != MCX_R_SIGNATURE) { /* no period would change it */
-            break;
-        }
+    if (why.reason == MCX_R_SIGNATURE
+        && (o->how->peer & MCX_PEER_SIGN_WITHOUT_HEADER)) {
+        why = (struct mcx_why){ 0 };
+        err = verify_covered(o, o->msg->signed_size - 2, &why);
     }
-    if (why.reason == MCX_R_NONE) {
-        return refuse_world(o, err, "SIGN");
+    if (err != MCX_OK && o->why) {
+        *o->why = why;
     }
-    return MCX_REFUSE(o->why, why.reason, "SIGN",
-                      o->msg->sign_at + SIGN_DATA + why.offset,
-                      why.clause[0] ? why.clause : "RFC 6507 5.2.2");
+    return err;
 }
 
 /* When T will have left the window. */

@@ -63,3 +63,16 @@ mcx_pl_write_all(struct mcx_wr *wr, const struct mcx_mikey_msg *m)
     }
     return mcx_wr_status(wr);
 }
+
+size_t
+mcx_pl_add(struct mcx_mikey_msg *m, unsigned type)
+{
+    struct mcx_pl *pl = &m->pl[m->n_pl];
+
+    pl->type = (uint8_t)type;
+    pl->at = m->n_pl;
+    if (m->n_pl > 0) {
+        m->pl[m->n_pl - 1].next = (uint8_t)type;
+    }
+    return m->n_pl++;
+}

@@ -37,6 +37,10 @@ const struct mcx_pl_kind *mcx_pl_kind(unsigned type);
  * two-octet header when m->sign is empty: the signature comes afterwards. */
 mcx_err mcx_pl_write_all(struct mcx_wr *wr, const struct mcx_mikey_msg *m);
 
+/* Adds a payload to the chain of a message under construction; returns a
+ * number for its '.at', which ties the payload to its data. */
+size_t mcx_pl_add(struct mcx_mikey_msg *m, unsigned type);
+
 /* The policy numbers of the map must name SP payloads (pl_hdr.c). */
 mcx_err mcx_pl_hdr_check_policies(const struct mcx_mikey_msg *m,
                                   struct mcx_why *why);
