@@ -25,6 +25,12 @@ static const char HELP[] =
     "                      [--format raw|hex|base64|sdp|csv]\n"
     "                      [--hide-initiator] [--hide-responder]\n"
     "                      [--sakke-to-self] [--peer OPTION]...\n"
+    "       mcx-mikey open --psk-file FILE [--psk-id HEX]\n"
+    "                      [--keys DIR --from URI] [--at TIME] [--json]\n"
+    "                      [--show-secrets] [FILE|-]\n"
+    "       mcx-mikey build --kind gsk --psk-file FILE --psk-id HEX\n"
+    "                      [--keys DIR --from URI] [--key-file FILE]\n"
+    "                      [--key-id HEX] [--at TIME] [--format FORM]\n"
     "\n"
     "inspect  prints each field with offset, value, meaning and clause\n"
     "open     judges the message as URI would on receiving it\n"
@@ -40,9 +46,11 @@ static const char HELP[] =
     "  --to URI         the receiver\n"
     "  --at TIME        the clock, RFC 3339 (now)\n"
     "  --stored         accept the time of a stored document\n"
-    "  --kind KIND      gmk pck csk mkfc mscck musik\n"
+    "  --kind KIND      gmk pck csk mkfc mscck musik gsk\n"
     "  --key-file FILE  the key: 16 octets, or 32 hexadecimal digits\n"
     "  --key-id HEX     its ID, 8 hexadecimal digits\n"
+    "  --psk-file FILE  gsk: the GMK, in the forms of --key-file\n"
+    "  --psk-id HEX     gsk: the GMK's ID, 8 hexadecimal digits\n"
     "  --format FORM    how to write the message (raw)\n"
     "  --peer OPTION    a peer option, such as sign-without-header\n"
     "  --json           one JSON object (open) or array (inspect)\n"
@@ -53,10 +61,11 @@ static const char HELP[] =
     "configuration.\n";
 
 struct args {
-    const char *file, *keys, *as, *from, *to, *key_file, *format;
+    const char *file, *keys, *as, *from, *to, *key_file, *format, *psk_file;
     int kind; /* -1: not given */
-    bool json, secrets, stored, hide_i, hide_r, to_self, id_given, at_given;
-    uint32_t key_id;
+    bool json, secrets, stored, hide_i, hide_r, to_self, id_given, at_given,
+        psk_id_given;
+    uint32_t key_id, psk_id;
     int64_t at_ms;
     unsigned peer;
 };
@@ -256,6 +265,35 @@ inspect(const struct args *a)
     return status;
 }
 
+/* ---- keys -------------------------------------------------------------- */
+
+static int
+read_key(struct mcx_ssv *key, const char *option, const char *path)
+{
+    char *text = NULL;
+    size_t n = 0, end;
+    bool good = false;
+
+    if (cli_read(path, 4096, &text, &n) != MCX_OK) {
+        return cli_usage(TOOL, "%s: %s: cannot be read", option, path);
+    }
+    for (end = n; end > 0 && strchr(" \t\r\n", text[end - 1]) && text[end - 1];
+         end--) {
+    }
+    if (n == MCX_SSV_SIZE) {
+        memcpy(key->b, text, MCX_SSV_SIZE);
+        good = true;
+    } else if (end == 2 * MCX_SSV_SIZE) {
+        good = mcx_hex_decode(key->b, MCX_SSV_SIZE, mcx_bytes(text, end),
+                              NULL) == MCX_OK;
+    }
+    mcx_wipe(text, n);
+    free(text);
+    return good ? CLI_OK
+                : cli_usage(TOOL, "%s: %s: expected 16 octets or 32 "
+                            "hexadecimal digits", option, path);
+}
+
 /* ---- open -------------------------------------------------------------- */
 
 static int
@@ -297,7 +335,7 @@ opened(const struct args *a, const struct mcx_key_msg *km)
         cli_json_text(&j, "verdict", "opened");
         cli_json_text(&j, "kind", kind ? kind : "?");
         cli_json_text(&j, "key_id", id);
-        if (km->kind == MCX_KIND_GMK) {
+        if (mcx_kind_diverse(km->kind, km->key_id, km->csb_id)) {
             cli_json_text(&j, "guk_id", guk);
         }
         cli_json_text(&j, "from", km->initiator);
@@ -310,7 +348,7 @@ opened(const struct args *a, const struct mcx_key_msg *km)
     } else {
         (void)printf("verdict  opened\nkind     %s\nkey_id   %s\n",
                      kind ? kind : "?", id);
-        if (km->kind == MCX_KIND_GMK) {
+        if (mcx_kind_diverse(km->kind, km->key_id, km->csb_id)) {
             (void)printf("guk_id   %s\n", guk);
         }
         (void)fputs("from     ", stdout);
@@ -349,7 +387,7 @@ judge(const struct args *a, const struct mcx_env *env, struct mcx_ring *ring,
     }
     err = mcx_mikey_parse(msg, octets, &why);
     if (err == MCX_OK && msg->data_type != MCX_DT_SAKKE) {
-        /* Pre-shared key messages (GSK) come with a later release. */
+        /* Pre-shared key messages want --psk-file. */
         err = MCX_REFUSE(&why, MCX_R_DATA_TYPE, "HDR", 1, "RFC 6509 4.1");
     }
     /* A sender may open its own message when it wrote a copy for itself. */
@@ -360,6 +398,55 @@ judge(const struct args *a, const struct mcx_env *env, struct mcx_ring *ring,
         err = mcx_mikey_open(&km, msg, &how, &why);
     }
     status = err == MCX_OK ? opened(a, &km) : refused(a, &why, err);
+    free(msg);
+    return status;
+}
+
+/* The GMK of --psk-file, for everything when it came without --psk-id. */
+struct gmk {
+    const struct args *a;
+    const struct mcx_ssv *key;
+};
+
+static mcx_err
+find_gmk(void *arg, uint32_t id, bool only, struct mcx_ssv *out)
+{
+    const struct gmk *g = arg;
+
+    if (!only && g->a->psk_id_given && id != g->a->psk_id) {
+        return MCX_E_NO_KEY;
+    }
+    *out = *g->key;
+    return MCX_OK;
+}
+
+static int
+judge_gsk(const struct args *a, const struct mcx_env *env,
+          struct mcx_ring *ring, struct mcx_bytes octets)
+{
+    MCX_SECRET(mcx_key_msg, km);
+    MCX_SECRET(mcx_ssv, key);
+    struct gmk gmk = { a, &key };
+    struct mcx_mikey_msg *msg = calloc(1, sizeof *msg);
+    struct mcx_gsk_open how = {
+        .env = env, .gmk = find_gmk, .arg = &gmk, .ring = ring,
+        .from = a->from, .want_sign = ring != NULL,
+    };
+    struct mcx_why why = { 0 };
+    mcx_err err;
+    int status;
+
+    if (!msg) {
+        return cli_usage(TOOL, "out of memory");
+    }
+    status = read_key(&key, "--psk-file", a->psk_file);
+    if (status == CLI_OK) {
+        err = mcx_mikey_parse(msg, octets, &why);
+        if (err == MCX_OK) {
+            err = mcx_gsk_open(&km, msg, &how, &why);
+        }
+        status = err == MCX_OK ? opened(a, &km) : refused(a, &why, err);
+    }
     free(msg);
     return status;
 }
@@ -376,21 +463,25 @@ open_message(struct args *a)
     mcx_err err;
     int status;
 
-    if (!a->keys || !a->as) {
-        return cli_usage(TOOL, "open: --keys DIR and --as URI are needed");
+    if (a->psk_file ? !a->keys != !a->from || a->as || a->stored || a->peer
+                    : !a->keys || !a->as || a->psk_id_given) {
+        return cli_usage(TOOL, "open: --keys DIR and --as URI are needed; or "
+                         "--psk-file FILE, with both --keys and --from or "
+                         "neither");
     }
     if (a->to || a->kind >= 0 || a->key_file || a->format || a->id_given
         || a->hide_i || a->hide_r || a->to_self) {
         return cli_usage(TOOL, "open: an option of build was given; see "
                          "%s --help", TOOL);
     }
-    status = load_keys(&ring, a, &env);
+    status = a->keys ? load_keys(&ring, a, &env) : CLI_OK;
     if (status == CLI_OK) {
         status = read_message(a, &octets, &n, &form, &why, &err);
         if (status == CLI_REFUSED) {
             status = refused(a, &why, err);
         } else if (status == CLI_OK) {
-            status = judge(a, &env, ring, mcx_bytes(octets, n));
+            status = (a->psk_file ? judge_gsk : judge)(
+                a, &env, ring, mcx_bytes(octets, n));
         }
     }
     free(octets);
@@ -399,33 +490,6 @@ open_message(struct args *a)
 }
 
 /* ---- build ------------------------------------------------------------- */
-
-static int
-read_key(struct mcx_ssv *key, const char *path)
-{
-    char *text = NULL;
-    size_t n = 0, end;
-    bool good = false;
-
-    if (cli_read(path, 4096, &text, &n) != MCX_OK) {
-        return cli_usage(TOOL, "--key-file: %s: cannot be read", path);
-    }
-    for (end = n; end > 0 && strchr(" \t\r\n", text[end - 1]) && text[end - 1];
-         end--) {
-    }
-    if (n == MCX_SSV_SIZE) {
-        memcpy(key->b, text, MCX_SSV_SIZE);
-        good = true;
-    } else if (end == 2 * MCX_SSV_SIZE) {
-        good = mcx_hex_decode(key->b, MCX_SSV_SIZE, mcx_bytes(text, end),
-                              NULL) == MCX_OK;
-    }
-    mcx_wipe(text, n);
-    free(text);
-    return good ? CLI_OK
-                : cli_usage(TOOL, "--key-file: %s: expected 16 octets or 32 "
-                            "hexadecimal digits", path);
-}
 
 static int
 print_message(const struct args *a, const uint8_t *octets, size_t n,
@@ -452,7 +516,8 @@ print_message(const struct args *a, const uint8_t *octets, size_t n,
         return cli_fail(TOOL, "%s", mcx_err_text(err));
     }
     if (strcmp(format, "csv") == 0) {
-        (void)printf("%s;%s;%08lx;", a->from, a->to, (unsigned long)key_id);
+        (void)printf("%s;%s;%08lx;", a->from ? a->from : "",
+                     a->to ? a->to : "", (unsigned long)key_id);
     }
     (void)printf("%s\n", text);
     return CLI_OK;
@@ -465,7 +530,17 @@ check_build(const struct args *a)
                                            "csv" };
     size_t i;
 
-    if (!a->keys || !a->from || !a->to || a->kind < 0) {
+    if (a->kind == MCX_KIND_GSK) {
+        if (!a->psk_file || !a->psk_id_given || !a->keys != !a->from || a->to
+            || a->peer || a->hide_i || a->hide_r || a->to_self) {
+            return cli_usage(TOOL, "build: a gsk needs --psk-file FILE and "
+                             "--psk-id HEX, takes --keys and --from "
+                             "together, and nothing that only SAKKE has");
+        }
+    } else if (a->psk_file || a->psk_id_given) {
+        return cli_usage(TOOL, "build: --psk-file and --psk-id go with "
+                         "--kind gsk");
+    } else if (!a->keys || !a->from || !a->to || a->kind < 0) {
         return cli_usage(TOOL, "build: --keys DIR, --from URI, --to URI and "
                          "--kind KIND are needed");
     }
@@ -476,7 +551,8 @@ check_build(const struct args *a)
     if (a->key_file && !a->id_given) {
         return cli_usage(TOOL, "build: --key-file needs --key-id HEX");
     }
-    if (a->id_given && MCX_KEY_ID_KIND(a->key_id) != (unsigned)a->kind) {
+    if (a->id_given && a->kind < MCX_KIND_COUNT
+        && MCX_KEY_ID_KIND(a->key_id) != (unsigned)a->kind) {
         return cli_usage(TOOL, "--key-id: expected the purpose tag %d of a "
                          "%s as its first digit", a->kind,
                          mcx_kind_word((unsigned)a->kind));
@@ -489,6 +565,35 @@ check_build(const struct args *a)
     return a->format ? cli_usage(TOOL, "--format: expected raw, hex, base64, "
                                  "sdp or csv, got \"%s\"", a->format)
                      : CLI_OK;
+}
+
+static int
+build_gsk(const struct args *a, const struct mcx_env *env,
+          struct mcx_ring *ring, const struct mcx_ssv *key)
+{
+    MCX_SECRET(mcx_key_msg, km);
+    MCX_SECRET(mcx_ssv, gmk);
+    uint8_t octets[BUILD_ROOM];
+    size_t n = sizeof octets;
+    struct mcx_why why = { 0 };
+    struct mcx_gsk_build how = {
+        .env = env, .gmk = &gmk, .gmk_id = a->psk_id, .key = key,
+        .key_id = a->key_id, .id_given = a->id_given, .ring = ring,
+        .at_unix_ms = a->at_given ? a->at_ms : 0, .from = a->from,
+    };
+    mcx_err err;
+    int status = read_key(&gmk, "--psk-file", a->psk_file);
+
+    if (status != CLI_OK) {
+        return status;
+    }
+    err = mcx_gsk_build(octets, &n, &km, &how, &why);
+    if (err == MCX_OK) {
+        return print_message(a, octets, n, km.key_id);
+    }
+    return cli_usage(TOOL, "build: %s",
+                     why.reason ? mcx_reason_text(why.reason)
+                                : mcx_err_text(err));
 }
 
 static int
@@ -513,12 +618,14 @@ build(struct args *a)
 
     if (status == CLI_OK && a->key_file) {
         how.key = &key;
-        status = read_key(&key, a->key_file);
+        status = read_key(&key, "--key-file", a->key_file);
     }
-    if (status == CLI_OK) {
+    if (status == CLI_OK && a->keys) {
         status = load_keys(&ring, a, &env);
     }
-    if (status == CLI_OK) {
+    if (status == CLI_OK && a->kind == MCX_KIND_GSK) {
+        status = build_gsk(a, &env, ring, how.key);
+    } else if (status == CLI_OK) {
         how.ring = ring;
         err = mcx_mikey_build(octets, &n, &km, &how, &why);
         if (err == MCX_E_NO_IDENTITY || err == MCX_E_NO_PERIOD
@@ -553,6 +660,8 @@ static const struct option long_opts[] = {
     { "kind", required_argument, NULL, 'K' },
     { "key-file", required_argument, NULL, 'y' },
     { "key-id", required_argument, NULL, 'i' },
+    { "psk-file", required_argument, NULL, 'P' },
+    { "psk-id", required_argument, NULL, 'D' },
     { "format", required_argument, NULL, 'F' },
     { "peer", required_argument, NULL, 'p' },
     { "hide-initiator", no_argument, NULL, 'I' },
@@ -578,20 +687,20 @@ take_uri(const char **out, const char *option)
 }
 
 static bool
-take_key_id(struct args *a)
+take_key_id(const char *option, uint32_t *id, bool *given)
 {
     uint8_t b[4];
 
     if (strlen(optarg) != 8
         || mcx_hex_decode(b, sizeof b, mcx_bytes_str(optarg), NULL)
                != MCX_OK) {
-        (void)cli_usage(TOOL, "--key-id: expected 8 hexadecimal digits, got "
-                        "\"%s\"", optarg);
+        (void)cli_usage(TOOL, "%s: expected 8 hexadecimal digits, got "
+                        "\"%s\"", option, optarg);
         return false;
     }
-    a->key_id = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16
-                | (uint32_t)b[2] << 8 | b[3];
-    a->id_given = true;
+    *id = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8
+          | b[3];
+    *given = true;
     return true;
 }
 
@@ -602,11 +711,15 @@ take_word(struct args *a, int c)
 
     if (c == 'K') {
         a->kind = mcx_kind_parse(optarg);
-        /* An SPK is never carried in a message. */
-        a->kind = a->kind == MCX_KIND_SPK ? -1 : a->kind;
+        /* An SPK, for one, is never carried in a message. */
+        if (a->kind >= 0
+            && mcx_kind_info((unsigned)a->kind)->carrier
+                   == MCX_CARRIER_HAND) {
+            a->kind = -1;
+        }
         if (a->kind < 0) {
             (void)cli_usage(TOOL, "--kind: expected gmk, pck, csk, "
-                            "mkfc, mscck or musik, got \"%s\"", optarg);
+                            "mkfc, mscck, musik or gsk, got \"%s\"", optarg);
         }
         return a->kind >= 0;
     }
@@ -644,7 +757,12 @@ take_option(struct args *a, int c)
         a->key_file = optarg;
         return true;
     case 'i':
-        return take_key_id(a);
+        return take_key_id("--key-id", &a->key_id, &a->id_given);
+    case 'P':
+        a->psk_file = optarg;
+        return true;
+    case 'D':
+        return take_key_id("--psk-id", &a->psk_id, &a->psk_id_given);
     case 'F':
         a->format = optarg;
         return true;
@@ -672,7 +790,7 @@ run(struct args *a, const char *what)
         if (a->keys || a->as || a->from || a->to || a->kind >= 0
             || a->at_given || a->secrets || a->stored || a->key_file
             || a->format || a->id_given || a->peer || a->hide_i
-            || a->hide_r || a->to_self) {
+            || a->hide_r || a->to_self || a->psk_file || a->psk_id_given) {
             return cli_usage(TOOL, "inspect: expected only --json and a "
                              "file");
         }

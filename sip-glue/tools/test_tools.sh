@@ -354,6 +354,50 @@ has out '"reason":"too-old"'
 want 0 "$MIKEY" open --keys bobkeys --as $B --at 2026-03-01T08:06:00Z --stored --json csk.hex
 want 1 "$MIKEY" open --keys bobkeys --as $B --at 2026-03-01T07:54:00Z --json csk.hex
 has out '"reason":"too-new"'
+# A GSK under a GMK: unsigned, signed, and what goes wrong with it.
+printf '00112233445566778899aabbccddeeff\n' > gmk
+printf 'ffeeddccbbaa99887766554433221100' > gmk2
+for signed_ in '' "--keys keys --from $A"; do
+    # shellcheck disable=SC2086
+    want 0 "$MIKEY" build --kind gsk --psk-file gmk --psk-id 0abcdef1 $signed_ \
+        --at $AT --format hex
+    cp out gsk
+    # shellcheck disable=SC2086
+    want 0 "$MIKEY" open --psk-file gmk --psk-id 0abcdef1 $signed_ --at $AT --json gsk
+    has out '"kind":"gsk"'
+    want 0 "$MIKEY" open --psk-file gmk --at $AT --show-secrets gsk
+    has out 'key      '
+    want 1 "$MIKEY" open --psk-file gmk2 --at $AT --json gsk
+    has out '"reason":"mac"'
+    want 1 "$MIKEY" open --psk-file gmk --psk-id 0abcdef2 --at $AT --json gsk
+    has out '"reason":"no-gmk"'
+    want 1 "$MIKEY" open --keys keys --as $A --at $AT --json gsk
+    has out '"reason":"data-type"'
+    want 1 "$MIKEY" open --psk-file gmk --at 2026-03-01T08:06:00Z --json gsk
+    has out '"reason":"too-old"'
+    want 0 "$MIKEY" inspect gsk
+    has out KEMAC
+done
+want 1 "$MIKEY" open --psk-file gmk --keys keys --from $B --at $AT --json gsk
+has out '"reason":"signature"'
+want 0 "$MIKEY" build --kind gsk --psk-file gmk --psk-id 0abcdef1 --at $AT \
+    --key-file gmk2 --key-id 89abcdef --format csv
+has out ';;89abcdef;'
+want 0 "$MIKEY" build --kind gsk --psk-file gmk --psk-id 0abcdef1 --at $AT \
+    --key-file gmk2 --key-id 89abcdef --format sdp
+cp out gsk
+want 0 "$MIKEY" open --psk-file gmk --at $AT --show-secrets --json gsk
+has out '"key":"ffeeddccbbaa99887766554433221100"'
+want 1 "$MIKEY" open --psk-file gmk --keys keys --from $A --at $AT --json gsk
+has out '"reason":"missing-payload"'
+# Every kind, each way.
+for kind_ in gmk pck csk mkfc mscck musik; do
+    want 0 "$MIKEY" build --keys keys --from $A --to $B --kind $kind_ --at $AT \
+        --format base64
+    cp out any
+    want 0 "$MIKEY" open --keys bobkeys --as $B --from $A --at $AT --json any
+    has out "\"kind\":\"$kind_\""
+done
 # Bob has one period only, alice two.
 want 0 "$MIKEY" build --keys keys --from $A --to $B --kind csk \
     --at 2026-04-10T00:00:00Z --format hex
@@ -432,6 +476,17 @@ for bad_ in '' 'frob' 'open' 'open --keys keys' "open --as $B" \
     "open --keys keys --as $B --peer frob csk.hex" 'inspect a b c' \
     'inspect --keys keys csk.hex' 'inspect nofile' 'build --keys keys' \
     "build --keys keys --from $A --to $B --kind frob" \
+    "build --keys keys --from $A --to $B --kind spk" \
+    "build --kind gsk --psk-file gmk" \
+    "build --kind gsk --psk-id 0abcdef1" \
+    "build --kind gsk --psk-file nofile --psk-id 0abcdef1" \
+    "build --kind gsk --psk-file words --psk-id 0abcdef1" \
+    "build --kind gsk --psk-file gmk --psk-id 0abcdef1 --to $B" \
+    "build --kind gsk --psk-file gmk --psk-id 0abcdef1 --from $A" \
+    "build --keys keys --from $A --to $B --kind csk --psk-file gmk" \
+    "open --psk-file gmk --keys keys gsk" \
+    "open --psk-file gmk --as $B gsk" "open --psk-file words gsk" \
+    'inspect --psk-file gmk gsk' \
     "build --keys keys --from $A --to $B --kind csk --format frob" \
     "build --keys keys --from $A --to $B --kind csk --key-file key" \
     "build --keys keys --from $A --to $B --kind csk --key-id 1abcdef0" \
