@@ -308,6 +308,23 @@ enter(struct mcxs_judge *j)
     }
 }
 
+/* The other end of a call stays who it is: another user's key, however well
+ * signed, does not follow the one in force. */
+static mcx_err
+same_peer(struct mcxs_judge *j)
+{
+    struct mcx_key_info info;
+
+    if (!j->peer[0] || !j->verdict.key || j->verdict.unchanged) {
+        return MCX_OK;
+    }
+    mcx_key_info(&info, j->verdict.key);
+    if (strcmp(info.initiator, j->peer) == 0) {
+        return MCX_OK;
+    }
+    return MCX_REFUSE(&j->why, MCX_R_INITIATOR, "IDRi", 0, "TS 33.180 5.6");
+}
+
 static void
 judge_offer(struct mcxh_job *job)
 {
@@ -328,6 +345,9 @@ judge_offer(struct mcxh_job *job)
     }
     j->err = j->mod->desc->offer_in(j->mod->state, &j->call, &j->verdict,
                                     &j->why);
+    if (j->err == MCX_OK) {
+        j->err = same_peer(j);
+    }
     /* One that may be tried again is not entered yet; without a held INVITE
      * nobody would try. */
     if (!(j->hold && j->err == MCX_E_NO_PERIOD)) {
@@ -399,6 +419,21 @@ fill_from_handle(struct mcxs_judge *j)
     j->call.from = from ? from : "";
 }
 
+/* Whom the key of the call is shared with; "" when there is none. */
+static const char *
+peer_of(struct mcxs_judge *j, const struct mcxs_call *c)
+{
+    struct mcx_key *key = c->active ? c->active : c->staged;
+    bool ours = c->active ? c->active_ours : c->staged_ours;
+    struct mcx_key_info info;
+
+    if (!key) {
+        return "";
+    }
+    mcx_key_info(&info, key);
+    return text(j, ours ? info.responder : info.initiator);
+}
+
 /* With the lock; NULL with the record's verdict bad. */
 static struct mcxs_judge *
 start(mcx_t *mcx, struct mcxs_call *c, const struct mcxs_rq *r,
@@ -419,6 +454,7 @@ start(mcx_t *mcx, struct mcxs_call *c, const struct mcxs_rq *r,
         j->call.calling_user_id = j->call.asserted_identity = "";
         j->call.from = "";
         j->call.last_value = text(j, c->last_value);
+        j->peer = peer_of(j, c);
         if (r) {
             fill_from_request(j, r);
         } else {

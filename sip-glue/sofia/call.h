@@ -27,6 +27,7 @@ struct mcxs_judge {
     const struct mcxh_mod *mod;
     su_home_t home[1];
     struct mcx_call call;
+    const char *peer; /* the other end as the key in force names it, or "" */
     struct mcx_bytes mcinfo; /* to be read on the pool */
     struct mcx_call_verdict verdict;
     bool resume;
