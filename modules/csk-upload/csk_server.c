@@ -34,6 +34,17 @@ is_settings(const struct mcx_rq *rq)
            && strcmp(rq->event, "poc-settings") == 0;
 }
 
+/* Whose request it is.  The registrar vouches for the To of a REGISTER; that
+ * of a PUBLISH is anybody's to fill in. */
+static const char *
+impu_of(const struct mcx_rq *rq)
+{
+    if (is_register(rq)) {
+        return rq->to;
+    }
+    return rq->asserted_identity[0] ? rq->asserted_identity : rq->from;
+}
+
 static const struct mcx_part *
 part_of(const struct mcx_rq *rq, const char *type)
 {
@@ -54,7 +65,9 @@ csk_upload_claims(void *state, const struct mcx_rq *rq)
         || (!is_register(rq) && !is_settings(rq))) {
         return false;
     }
-    return rq->expires == 0 || part_of(rq, MCX_MIME_MIKEY) != NULL;
+    /* A body of that type without an octet has no part. */
+    return rq->expires == 0 || part_of(rq, MCX_MIME_MIKEY) != NULL
+           || strcmp(rq->content_type, MCX_MIME_MIKEY) == 0;
 }
 
 /* The one I_MESSAGE.  A third-party REGISTER may carry it twice; two that
@@ -65,6 +78,9 @@ find_mikey(const struct mcx_rq *rq, struct mcx_bytes *octets,
 {
     const struct mcx_part *first = part_of(rq, MCX_MIME_MIKEY);
 
+    if (!first) {
+        return MCX_REFUSE(why, MCX_R_NOT_MIKEY, "", 0, "TS 24.379 7.3.2");
+    }
     for (size_t i = 0; i < rq->n_parts; i++) {
         if (strcmp(rq->parts[i].type, MCX_MIME_MIKEY) == 0
             && !mcx_bytes_eq(rq->parts[i].body, first->body)) {
@@ -160,7 +176,7 @@ open_upload(const struct csk_upload *u, const struct mcx_rq *rq,
     how.peer = options_of(host, &msg, how.from);
     MCX_TRY(mcx_mikey_open(&km, &msg, &how, why));
     snprintf(answer->mc_id, sizeof answer->mc_id, "%s", km.initiator);
-    snprintf(owner.impu, sizeof owner.impu, "%s", rq->to);
+    snprintf(owner.impu, sizeof owner.impu, "%s", impu_of(rq));
     snprintf(owner.mc_id, sizeof owner.mc_id, "%s", km.initiator);
     snprintf(owner.client_id, sizeof owner.client_id, "%s", said->client_id);
     return mcx_keys_stage(host->keys, &km, &owner, &answer->key, why);
@@ -232,7 +248,7 @@ csk_upload_settled(void *state, const struct mcx_rq *rq,
     if (rq->expires == 0) {
         /* SPEC TS 24.379 7.3.5: log-off takes binding and keys along. */
         if (yes) {
-            mcx_keys_forget(u->host->keys, rq->to);
+            mcx_keys_forget(u->host->keys, impu_of(rq));
             u->host->count(u->host, "csk-upload.unbound");
         }
         return;

@@ -460,6 +460,54 @@ what_it_claims(void **state)
     assert_true(module->claims(server, &in.rq));
 }
 
+static void
+no_octets_at_all(void **state)
+{
+    struct incoming in;
+
+    (void)state;
+    make_rq(&in, "REGISTER");
+    in.rq.content_type = MCX_MIME_MIKEY;
+    assert_int_equal(refused(&in), MCX_R_NOT_MIKEY);
+}
+
+/* The To of a PUBLISH is whatever its sender writes. */
+static void
+publish_of_another(void **state)
+{
+    char before[TH_STATE], after[TH_STATE];
+    struct mcx_key *key;
+    struct incoming in;
+    struct mcx_out out;
+
+    (void)state;
+    prepared(&out, MCX_FOR_REGISTER);
+    make_rq(&in, "PUBLISH");
+    in.rq.from = "sip:eve@ims.test";
+    add_part(&in, MCX_MIME_MIKEY, out.part[0].body, out.part[0].n, false);
+    assert_int_equal(judged(&in), MCX_OK);
+    settle(&in, true);
+    assert_null(mcx_keys_current(pf.host.keys, MCX_KIND_CSK, in.rq.to,
+                                 NULL));
+    key = mcx_keys_current(pf.host.keys, MCX_KIND_CSK, in.rq.from, NULL);
+    assert_non_null(key);
+    mcx_key_unref(key);
+    in.rq.expires = 0;
+    in.rq.asserted_identity = "sip:mallory@ims.test";
+    th_keys(&pf, before);
+    assert_int_equal(judged(&in), MCX_OK);
+    settle(&in, true);
+    th_keys(&pf, after);
+    assert_string_equal(before, after); /* not mallory's to end */
+    in.rq.asserted_identity = in.rq.from;
+    assert_int_equal(judged(&in), MCX_OK);
+    settle(&in, true);
+    assert_null(mcx_keys_current(pf.host.keys, MCX_KIND_CSK, in.rq.from,
+                                 NULL));
+    module->outcome(client, &out, 0, 0);
+    free_out(&out);
+}
+
 /* alice's own message, as she would send it. */
 static void
 upload(const char *method, enum mcx_purpose purpose, bool third_party)
@@ -714,6 +762,8 @@ main(void)
         CASE(token_file),
         CASE(settings),
         CASE(what_it_claims),
+        CASE(no_octets_at_all),
+        CASE(publish_of_another),
         CASE(uploads),
         CASE(registrar_says_no),
         CASE(bad_rows),
