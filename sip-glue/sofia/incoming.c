@@ -10,6 +10,7 @@
 #include <sofia-sip/sip_tag.h>
 #include <sofia-sip/msg.h>
 #include <sofia-sip/msg_addr.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "sofia/glue.h"
 #include "sofia/guard.h"
@@ -79,6 +80,27 @@ release(struct mcxs_held *h)
     free(h);
 }
 
+/* RFC 3903 6: what the 200 to a PUBLISH has to say. */
+struct published {
+    char etag[24], expires[24];
+};
+
+static bool
+publish_headers(const struct mcxs_held *h, struct published *p)
+{
+    const struct mcx_env *env = h->mcx->env;
+    long s = h->r.rq.expires;
+    uint8_t random[8];
+
+    if (env->random(env->ctx, random, sizeof random) != MCX_OK ||
+        mcx_hex_encode(p->etag, sizeof p->etag,
+                       mcx_bytes(random, sizeof random)) != MCX_OK) {
+        return false;
+    }
+    snprintf(p->expires, sizeof p->expires, "%ld", s >= 0 ? s : 3600);
+    return true;
+}
+
 /* Sends the response; 'a' NULL: nothing but 'status'. */
 static void
 respond(struct mcxs_held *h, int status, const struct mcx_answer *a)
@@ -89,8 +111,10 @@ respond(struct mcxs_held *h, int status, const struct mcx_answer *a)
     char const *phrase = a && a->phrase ? a->phrase
                                         : sip_status_phrase(status);
     bool retry = status == 503, has_body = a && a->content_type && a->body;
+    bool publish = status == 200 && strcmp(h->r.rq.method, "PUBLISH") == 0;
     char *warning = NULL;
     sip_payload_t *body = NULL;
+    struct published p;
 
     h->answered = true;
     if (mcx->nua_gone) {
@@ -102,8 +126,11 @@ respond(struct mcxs_held *h, int status, const struct mcx_answer *a)
     if (has_body) {
         body = sip_payload_create(home, a->body, (issize_t)a->body_n);
     }
+    publish = publish && publish_headers(h, &p);
     nua_respond(nh, status, phrase ? phrase : "Refused",
                 NUTAG_WITH_SAVED(h->event->saved),
+                TAG_IF(publish, SIPTAG_ETAG_STR(p.etag)),
+                TAG_IF(publish, SIPTAG_EXPIRES_STR(p.expires)),
                 TAG_IF(warning, SIPTAG_WARNING_STR(warning)),
                 TAG_IF(retry, SIPTAG_RETRY_AFTER_STR(RETRY_AFTER)),
                 TAG_IF(body, SIPTAG_CONTENT_TYPE_STR(a ? a->content_type

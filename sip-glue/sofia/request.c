@@ -94,14 +94,27 @@ mcxs_content_type(su_home_t *home, sip_t const *sip)
         home, (sip_header_t const *)sip->sip_content_type);
 }
 
-/* First value the peer gives: the Contact's own, else Expires. */
+/* The longest time that is asked for; -1: none said.  RFC 3261 10.3: what is
+ * no number counts as an hour, and so does not log anybody off. */
 static long
 expires_of(sip_t const *sip)
 {
-    if (sip->sip_contact && sip->sip_contact->m_expires) {
-        return (long)strtoul(sip->sip_contact->m_expires, NULL, 10);
+    long given = sip->sip_expires ? (long)sip->sip_expires->ex_delta : -1;
+    long most = -1;
+
+    for (sip_contact_t const *m = sip->sip_contact; m; m = m->m_next) {
+        long s = given;
+
+        if (m->m_expires) {
+            char *end;
+            s = (long)strtoul(m->m_expires, &end, 10);
+            if (!isdigit((unsigned char)m->m_expires[0]) || *end || s < 0) {
+                s = 3600;
+            }
+        }
+        most = s > most ? s : most;
     }
-    return sip->sip_expires ? (long)sip->sip_expires->ex_delta : -1;
+    return sip->sip_contact ? most : given;
 }
 
 static void
