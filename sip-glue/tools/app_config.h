@@ -37,6 +37,8 @@ struct app_program {
       "Unix socket for commands; without it standard input" },                \
     { "workers", MCX_OPT_NUMBER, "0", 0, 64, NULL,                            \
       "threads for cryptography; 0: one for each core" },                     \
+    { "queue", MCX_OPT_NUMBER, "1024", 1, 65536, NULL,                        \
+      "requests that may wait for them; more are answered 503" },             \
     { "stack-thread", MCX_OPT_SWITCH, "yes", 0, 0, NULL,                      \
       "run the SIP stack in a thread of its own" }
 

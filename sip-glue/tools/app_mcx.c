@@ -224,3 +224,22 @@ app_show(mcx_t *mcx, struct control_conn *conn, int argc, char **argv)
     control_ok(conn, "%s", "");
     return true;
 }
+
+bool
+app_is_stray(nua_event_t event)
+{
+    switch (event) {
+    case nua_i_options:
+    case nua_i_subscribe:
+    case nua_i_refer:
+    case nua_i_notify:
+    case nua_i_info:
+    case nua_i_update:
+    case nua_i_register:
+    case nua_i_publish:
+    case nua_i_method:
+        return true;
+    default:
+        return false;
+    }
+}

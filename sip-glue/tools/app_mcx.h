@@ -21,4 +21,14 @@ void app_id_text(char out[APP_ID_SIZE], uint32_t id);
 /* The number in quotes of a Warning 399, 0 when there is none. */
 unsigned app_warning_code(sip_warning_t const *warning);
 
+/* What both programs say in Allow; modules add PUBLISH and REGISTER.  Not in
+ * it: REFER and SUBSCRIBE.  sofia would answer 202 by itself and send NOTIFY
+ * to whoever the request names, and when that fails nh_remove() asserts. */
+#define APP_ALLOW                                                             \
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, MESSAGE"
+
+/* A request outside of calls that the stack has answered: the handle made for
+ * it is nobody's but ours to destroy. */
+bool app_is_stray(nua_event_t event);
+
 #endif /* APP_MCX_H */

@@ -564,6 +564,7 @@ static mcx_err
 listen_at(struct control *control, const char *path, struct mcx_text *text)
 {
     struct sockaddr_un sa;
+    struct stat st;
     su_wait_t wait[1] = { SU_WAIT_INIT };
     mode_t mask;
     int fd, rc;
@@ -576,7 +577,8 @@ listen_at(struct control *control, const char *path, struct mcx_text *text)
         (void)close(fd);
         return MCX_E_IO;
     }
-    if (fd >= 0 && errno == ECONNREFUSED) {
+    if (fd >= 0 && errno == ECONNREFUSED && lstat(path, &st) == 0
+        && S_ISSOCK(st.st_mode)) {
         (void)unlink(path); /* left behind by one that died */
     }
     mask = umask(0077); /* who may connect may command */

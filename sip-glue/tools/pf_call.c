@@ -458,6 +458,8 @@ pf_call_event(struct pf *pf, nua_event_t event, int status, nua_handle_t *nh,
     if (leg == NULL) {
         if (event == nua_i_invite && status < 200) {
             on_first_invite(pf, nh, sip);
+        } else if (app_is_stray(event)) {
+            nua_handle_destroy(nh);
         }
         return;
     }

@@ -104,6 +104,12 @@ pf_reg_count(const struct pf_reg *reg)
     return reg->n;
 }
 
+bool
+pf_reg_full(const struct pf_reg *reg)
+{
+    return reg->n >= reg->max;
+}
+
 static struct pf_binding *
 find(const struct pf_reg *reg, const char *impu)
 {

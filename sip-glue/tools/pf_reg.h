@@ -34,6 +34,7 @@ mcx_err pf_reg_new(struct pf_reg **out, const struct mcx_env *env,
                    size_t max) MCX_MUST_USE;
 void pf_reg_free(struct pf_reg *reg); /* NULL allowed */
 size_t pf_reg_count(const struct pf_reg *reg);
+bool pf_reg_full(const struct pf_reg *reg); /* for one more IMPU */
 
 /* Adds or refreshes a contact.  MCX_E_BUSY: table full; MCX_E_STATE: an older
  * CSeq of the same Call-ID; MCX_E_NOMEM. */

@@ -80,7 +80,12 @@ granted_s(const struct pf *pf, sip_t const *sip, sip_contact_t const *m)
     long s = pf->expires;
 
     if (m->m_expires != NULL) {
-        s = strtol(m->m_expires, NULL, 10);
+        char *end;
+
+        s = strtol(m->m_expires, &end, 10);
+        if (end == m->m_expires || *end != '\0') {
+            s = pf->expires; /* RFC 3261 10.3: as if it were not there */
+        }
     } else if (sip->sip_expires != NULL) {
         s = (long)sip->sip_expires->ex_delta;
     }
@@ -88,6 +93,43 @@ granted_s(const struct pf *pf, sip_t const *sip, sip_contact_t const *m)
         s = pf->expires;
     }
     return s;
+}
+
+/* Would take_contacts() refuse?  Asked before the modules see the request: a
+ * registration that is refused must not bring its key into use.  0: no. */
+static int
+refusal_of(const struct pf *pf, su_home_t *home, sip_t const *sip)
+{
+    const char *impu = pf_bare_uri(home, sip->sip_to->a_url);
+    const struct pf_binding *b = impu != NULL
+                                     ? pf_reg_by_impu(pf->reg, impu)
+                                     : NULL;
+    sip_contact_t const *m = sip->sip_contact;
+    size_t i;
+
+    if (m != NULL && m->m_url->url_type == url_any) {
+        return m->m_next != NULL || sip->sip_expires == NULL
+                       || sip->sip_expires->ex_delta != 0
+                   ? 400
+                   : 0;
+    }
+    for (; m != NULL; m = m->m_next) {
+        const char *uri = url_as_string(home, m->m_url);
+
+        if (m->m_url->url_type == url_any) {
+            return 400;
+        }
+        for (i = 0; b != NULL && uri != NULL && i < b->n_contacts; i++) {
+            const struct pf_contact *c = &b->contact[i];
+
+            if (strcmp(c->uri, uri) == 0
+                && strcmp(c->call_id, sip->sip_call_id->i_id) == 0
+                && sip->sip_cseq->cs_seq < c->cseq) {
+                return 500; /* RFC 3261 10.3 step 7 */
+            }
+        }
+    }
+    return b == NULL && pf_reg_full(pf->reg) ? 503 : 0;
 }
 
 /* Takes the contacts of a REGISTER.  The status to answer. */
@@ -172,6 +214,25 @@ on_register(struct pf *pf, nua_handle_t *nh, sip_t const *sip)
                 TAG_IF(status == 503, SIPTAG_RETRY_AFTER_STR("5")),
                 TAG_END());
     su_home_deinit(home);
+}
+
+/* True: answered. */
+static bool
+refuse_register(struct pf *pf, nua_t *nua, nua_handle_t *nh, sip_t const *sip)
+{
+    su_home_t home[1] = { SU_HOME_INIT(home) };
+    int status = refusal_of(pf, home, sip);
+
+    su_home_deinit(home);
+    if (status == 0) {
+        return false;
+    }
+    nua_respond(nh, status, sip_status_phrase(status),
+                NUTAG_WITH(mcx_current_request(pf->mcx, nua)),
+                TAG_IF(status == 503, SIPTAG_RETRY_AFTER_STR("5")),
+                TAG_END());
+    nua_handle_destroy(nh);
+    return true;
 }
 
 /* ---- PUBLISH ----------------------------------------------------------- */
@@ -322,6 +383,9 @@ on_nua(nua_event_t event, int status, char const *phrase, nua_t *nua,
     struct pf *pf = arg;
     struct pf_magic *magic = hmagic;
 
+    if (event == nua_i_register && refuse_register(pf, nua, nh, sip)) {
+        return;
+    }
     if (mcx_event(pf->mcx, event, status, phrase, nua, nh, sip, tags)) {
         return; /* (2) */
     }
@@ -462,6 +526,8 @@ pf_start(struct pf *pf)
         TAG_IF(listen.second != NULL, NUTAG_SIPS_URL(listen.second)),
         NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOALERT(0), NUTAG_AUTOANSWER(0),
         NUTAG_AUTOACK(0), NUTAG_SESSION_TIMER(0),
+        /* Before any NUTAG_ALLOW(), which adds. */
+        SIPTAG_ALLOW_STR(APP_ALLOW),
         NTATAG_UDP_MTU(65535), NTATAG_MAXSIZE(262144),
         /* (1); REGISTER, PUBLISH and MESSAGE come with it */
         TAG_NEXT(mcx_nua_tags(pf->mcx)));

@@ -82,6 +82,11 @@ echo "nonsense = 1" > "$dir/bad.conf"
 "$top/mcx-pf" --config "$dir/bad.conf" < /dev/null 2> "$dir/answer"
 [ $? -eq 2 ] || fail "mcx-pf with a bad file"
 grep -q 'bad.conf:1' "$dir/answer" || fail "no file and line"
+"$top/mcx-ua" --config "$dir/common.conf" --identity sip:alice@mcx.test \
+    --keys "$dir/keys/alice" --listen "sip:$addr:*" \
+    --control "$dir/speech.wav" < /dev/null > "$dir/answer" 2>&1
+[ $? -eq 1 ] || fail "a control socket in the place of a file"
+[ -f "$dir/speech.wav" ] || fail "the file is gone"
 "$top/mcx-ua" --help | grep -q -- --proxy || fail "help"
 
 "$top/mcx-pf" --identity sip:pf@mcx.test --keys "$dir/keys/pf" \

@@ -534,12 +534,16 @@ ua_call_event(struct ua *ua, nua_event_t event, int status,
     if (call == NULL) {
         if (event == nua_i_invite && status < 200) {
             on_invite(ua, nh, sip, tags);
+        } else if (app_is_stray(event)) {
+            nua_handle_destroy(nh);
         }
         return;
     }
     switch (event) {
     case nua_i_invite: /* a new offer within the call */
-        take_remote(call, sip, tags);
+        if (status < 300) {
+            take_remote(call, sip, tags);
+        }
         if (status < 200) {
             accept_call(call);
         }
@@ -564,7 +568,9 @@ ua_call_event(struct ua *ua, nua_event_t event, int status,
         call->cause = "cancel";
         break;
     case nua_i_state:
-        take_remote(call, sip, tags);
+        if (status < 300) {
+            take_remote(call, sip, tags);
+        }
         on_state(call, status, tags);
         break;
     default:

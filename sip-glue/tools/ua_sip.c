@@ -231,8 +231,10 @@ ua_start(struct ua *ua)
         NUTAG_PROXY(ua->proxy), SIPTAG_FROM_STR(ua->impu),
         NUTAG_MEDIA_ENABLE(!ua->raw), NUTAG_AUTOALERT(0),
         NUTAG_AUTOANSWER(0), NUTAG_ENABLEMESSAGE(1),
-        NUTAG_APPL_METHOD("MESSAGE"), NUTAG_ALLOW("MESSAGE"),
+        NUTAG_APPL_METHOD("MESSAGE"),
         NUTAG_OUTBOUND("no-options-keepalive no-validate"),
+        /* Before any NUTAG_ALLOW(), which adds. */
+        SIPTAG_ALLOW_STR(APP_ALLOW),
         NUTAG_SESSION_TIMER(0), NTATAG_UDP_MTU(65535),
         NTATAG_MAXSIZE(262144),
         TAG_NEXT(mcx_nua_tags(ua->mcx))); /* (1) */
