@@ -3,11 +3,15 @@ TEST_EXTENSIONS = .scn .sh
 SCN_LOG_COMPILER = bash $(srcdir)/test-scenarios/sipp/run.sh
 SCENARIOS = \
 	test-scenarios/sipp/call-bad-attribute/call-bad-attribute.scn \
+	test-scenarios/sipp/call-cancel-held/call-cancel-held.scn \
 	test-scenarios/sipp/call-good/call-good.scn \
 	test-scenarios/sipp/call-multipart/call-multipart.scn \
+	test-scenarios/sipp/call-offerless/call-offerless.scn \
 	test-scenarios/sipp/call-plain/call-plain.scn \
 	test-scenarios/sipp/call-rekey-forged/call-rekey-forged.scn \
+	test-scenarios/sipp/call-rekey-other/call-rekey-other.scn \
 	test-scenarios/sipp/call-spoof/call-spoof.scn \
+	test-scenarios/sipp/datagram/datagram.scn \
 	test-scenarios/sipp/download-cut/download-cut.scn \
 	test-scenarios/sipp/download-foreign/download-foreign.scn \
 	test-scenarios/sipp/download-good/download-good.scn \
@@ -28,10 +32,13 @@ SCENARIOS = \
 	test-scenarios/sipp/download-trailing/download-trailing.scn \
 	test-scenarios/sipp/download-two-sign/download-two-sign.scn \
 	test-scenarios/sipp/download-zero/download-zero.scn \
+	test-scenarios/sipp/overload/overload.scn \
 	test-scenarios/sipp/publish-forged/publish-forged.scn \
 	test-scenarios/sipp/publish-good/publish-good.scn \
 	test-scenarios/sipp/publish-max-expires/publish-max-expires.scn \
+	test-scenarios/sipp/publish-off-other/publish-off-other.scn \
 	test-scenarios/sipp/register-forged/register-forged.scn \
+	test-scenarios/sipp/register-full/register-full.scn \
 	test-scenarios/sipp/register-good/register-good.scn \
 	test-scenarios/sipp/register-refused/register-refused.scn \
 	test-scenarios/sipp/register-third-party/register-third-party.scn

@@ -65,20 +65,28 @@ sipp_uac() {
     shift 2
     xml=$W/$(basename "$tpl" .xml).$RANDOM.xml
     cp "$SIPP_DIR/templates/$tpl" "$xml"
-    for kv in "$@" PSI=$PSI TYPE=application/mikey HEADERS=Subject:call \
+    for kv in "$@" PSI=$PSI TYPE=application/mikey HEADERS=Subject:call HEADERS2=Subject:call CONTACTPARAM= \
         SERVICE="P-Asserted-Service: urn:urn-7:3gpp-service.ims.icsi.mcptt"; do
         # A Warning that is not expected takes its check out of the template.
         [ "$kv" = WARNING= ] && perl -0pi -e 's{<action>.*?</action>}{}s' "$xml"
         KV_NAME=${kv%%=*} KV_VALUE=${kv#*=} perl -pi -e '
             my $v = $ENV{KV_VALUE};
             $v =~ s/"/&quot;/g if $ENV{KV_NAME} eq "WARNING";
+            $v =~ s/\@NL\@/\n/g;
             s/\@$ENV{KV_NAME}\@/$v/g' "$xml"
     done
     port=$((20000 + RANDOM % 20000))
-    (cd "$W" && sipp -sf "$xml" -m 1 -i "$SIPP_IP" -p $port -t "${T:0:1}1" -nostdin \
+    (cd "$W" && sipp -sf "$xml" -m "${CALLS:-1}" -r "$((10 * ${CALLS:-1}))" -i "$SIPP_IP" -p $port -t "${T:0:1}1" -nostdin \
         -timeout 25 -timeout_error -recv_timeout 24000 -trace_msg -message_file "$W/sipp.msg" \
         -message_overwrite false -trace_err -error_file "$W/sipp.errors" \
         -error_overwrite false "$dest:5060") >"$W/sipp.screen" 2>&1
+}
+
+# sipp_many TEMPLATE DEST N [KEY=VALUE...]: N of them within a tenth of a second.
+sipp_many() {
+    local tpl=$1 dest=$2 n=$3
+    shift 3
+    CALLS=$n sipp_uac "$tpl" "$dest" "$@"
 }
 
 # download LIE STATUS WARNING [MALLORY-OPTIONS]: a MESSAGE to alice with that lie.
