@@ -343,6 +343,13 @@ MCX_API mcx_err mcx_replay_new(struct mcx_replay **out,
                                size_t max_entries) MCX_MUST_USE;
 MCX_API void mcx_replay_free(struct mcx_replay *replay);
 MCX_API size_t mcx_replay_count(struct mcx_replay *replay);
+/* After a restart without the entries (lost, or older than the last message):
+ * from now on T up to 't_ms' is refused as replayed, whatever the window
+ * (RFC 3830 5.4).  A later, smaller 't_ms' changes nothing. */
+MCX_API void mcx_replay_floor(struct mcx_replay *replay, int64_t t_ms);
+/* Does 't_ms' lie behind the floor?  mcx_mikey_open() and mcx_gsk_open()
+ * ask. */
+MCX_API bool mcx_replay_below(struct mcx_replay *replay, int64_t t_ms);
 /* Seen and not parked?  MCX_OK: no. MCX_E_REPLAY: yes. */
 MCX_API mcx_err mcx_replay_look(struct mcx_replay *replay,
                                 const uint8_t digest[32], int64_t now_ms,
@@ -354,6 +361,24 @@ MCX_API mcx_err mcx_replay_enter(struct mcx_replay *replay,
                                  const uint8_t digest[32], int64_t now_ms,
                                  int64_t expires_ms, bool resume,
                                  bool parked) MCX_MUST_USE;
+/* Keeps the cache over a restart.  'save' hands every unexpired entry to
+ * 'each', whose first error ends it and is returned; the cache is locked
+ * meanwhile: do not call it back.  'restore' puts one back: one that is
+ * expired at 'now_ms' is left out, one that is there already keeps the later
+ * time.  MCX_E_ARG, MCX_E_BUSY (full), MCX_E_NOMEM. */
+struct mcx_replay_entry {
+    uint8_t digest[32];
+    int64_t expires_ms; /* unix */
+    bool parked;
+};
+MCX_API mcx_err mcx_replay_save(struct mcx_replay *replay, int64_t now_ms,
+                                mcx_err (*each)(
+                                    void *arg,
+                                    const struct mcx_replay_entry *entry),
+                                void *arg) MCX_MUST_USE;
+MCX_API mcx_err mcx_replay_restore(struct mcx_replay *replay, int64_t now_ms,
+                                   const struct mcx_replay_entry *entry)
+    MCX_MUST_USE;
 /* Marks an entry as parked (so that it may be resumed). */
 MCX_API void mcx_replay_park(struct mcx_replay *replay,
                              const uint8_t digest[32]);
@@ -484,6 +509,57 @@ MCX_API mcx_err mcx_mikey_build(uint8_t *out, size_t *out_n,
                                 struct mcx_key_msg *km,
                                 const struct mcx_build *how,
                                 struct mcx_why *why) MCX_MUST_USE;
+
+/* One member of a batch: whom for, and what was made. */
+struct mcx_batch_item {
+    const char *to;        /* a URI                                       */
+    const char *to_kms;    /* NULL: mcx_ring_kms_of('to')                 */
+    mcx_err err;           /* of this member; the others are built anyway */
+    struct mcx_why why;
+    const uint8_t *octets; /* in the batch's buffer; NULL unless MCX_OK   */
+    size_t n;
+    uint32_t csb_id;       /* the member's own ID: for a GMK its GUK-ID   */
+};
+/* One key for many members (TS 33.180 5.7): the same key, key ID and RAND in
+ * every message, with each member's own ID, SAKKE and signature.  'how' is
+ * that of mcx_mikey_build() without 'to' and 'to_kms'; fresh key, key ID and
+ * RAND are drawn once.  The messages go behind each other into 'out', of which
+ * '*out_n' is the room on entry and what was used on return; a member that
+ * does not fit has MCX_E_TOOBIG, and a later call with the key, key ID and
+ * RAND of '*km' may go on with it.  '*km' is what the group has in common:
+ * csb_id is the key ID, responder is "".  The result is that of the first
+ * member that failed; MCX_OK when none did.  Any number of members; allocates
+ * nothing of its own; may be split among threads in that way. */
+MCX_API mcx_err mcx_mikey_build_batch(uint8_t *out, size_t *out_n,
+                                      struct mcx_key_msg *km,
+                                      struct mcx_batch_item *item, size_t n,
+                                      const struct mcx_build *how)
+    MCX_MUST_USE;
+
+/* ---- several GMKs of a group ------------------------------------------- */
+
+/* "Newest T wins" (TS 33.303 6.2.4.4): was 'a' made later than 'b'?  Goes by
+ * T, not by arrival; right across the NTP era change. */
+MCX_API bool mcx_key_msg_newer(const struct mcx_key_msg *a,
+                               const struct mcx_key_msg *b);
+/* When a key may be used, by its T and key parameters (TS 33.180 E.6): unix
+ * seconds; '*to' is INT64_MAX when it never expires. */
+MCX_API void mcx_key_msg_times(int64_t *from, int64_t *to,
+                               const struct mcx_key_msg *km);
+/* May it send at 'now_s': active, neither revoked nor expired? */
+MCX_API bool mcx_key_msg_sends(const struct mcx_key_msg *km, int64_t now_s);
+/* May it still receive: not revoked, not expired? */
+MCX_API bool mcx_key_msg_receives(const struct mcx_key_msg *km,
+                                  int64_t now_s);
+/* Is the key for 'group' (octet for octet)?  One without group IDs is for
+ * every group that its envelope names. */
+MCX_API bool mcx_key_msg_serves(const struct mcx_key_msg *km,
+                                const char *group);
+/* Of 'n' keys that live at once the one 'group' is to send with: active,
+ * activated most recently, and of several the newest T.  NULL: none. */
+MCX_API const struct mcx_key_msg *
+mcx_key_msg_choose(const struct mcx_key_msg *const *km, size_t n,
+                   const char *group, int64_t now_s);
 
 /* ---- derivations ------------------------------------------------------- */
 
@@ -632,11 +708,6 @@ MCX_API mcx_err mcx_gsk_open(struct mcx_key_msg *out,
                              const struct mcx_mikey_msg *msg,
                              const struct mcx_gsk_open *how,
                              struct mcx_why *why) MCX_MUST_USE;
-
-/* "Newest T wins" (TS 33.303 6.2.4.4): was 'a' made later than 'b'?  Goes by
- * T, not by arrival; right across the NTP era change. */
-MCX_API bool mcx_key_msg_newer(const struct mcx_key_msg *a,
-                               const struct mcx_key_msg *b);
 
 #ifdef __cplusplus
 }

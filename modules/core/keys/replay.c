@@ -10,7 +10,13 @@
  * for otherwise a flood of messages would make each of them cost a sweep.
  *
  * An entry is expired when the clock handed in is past its time.  A clock
- * that steps back keeps entries longer, never shorter. */
+ * that steps back keeps entries longer, never shorter.  A clock that ran ahead
+ * has let entries go that a clock set right again would still want; so what
+ * would expire no later than something already let go may have been let go
+ * itself, and is taken as seen.  With a clock that only goes forward there is
+ * no such message: what is let go expired before now, what comes expires
+ * after.  Times are milliseconds since 1970 in 64 bits, so
+ * the NTP era of 2036 does not show here. */
 #include <config.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -43,6 +49,8 @@ struct mcx_replay {
     size_t hand;        /* next slot to inspect */
     int64_t oldest_ms;  /* nothing expires before this */
     int64_t swept_ms;   /* when the table was last swept */
+    int64_t floor_ms;   /* T up to this is taken as seen */
+    int64_t gone_ms;    /* the latest expiry of what was let go */
     const struct mcx_replay_backing *back; /* NULL: nothing persists */
 };
 
@@ -71,6 +79,7 @@ mcx_replay_new(struct mcx_replay **out, size_t max_entries)
     r->max = max_entries;
     r->oldest_ms = INT64_MAX;
     r->swept_ms = INT64_MIN;
+    r->floor_ms = r->gone_ms = INT64_MIN;
     r->n_slots = FIRST_SLOTS;
     r->slot = calloc(r->n_slots, sizeof *r->slot);
     if (!r->slot || pthread_mutex_init(&r->lock, NULL) != 0) {
@@ -135,12 +144,22 @@ live(const struct slot *s, int64_t now_ms)
     return s->state != FREE && now_ms <= s->expires_ms;
 }
 
+/* Remembers that something with that expiry is forgotten from now on. */
+static void
+let_go(struct mcx_replay *r, const struct slot *s)
+{
+    if (s->state != FREE && s->expires_ms > r->gone_ms) {
+        r->gone_ms = s->expires_ms;
+    }
+}
+
 /* Empties slot 'i' and moves back what only stood behind it because of it. */
 static void
 cut(struct mcx_replay *r, size_t i)
 {
     size_t j = i;
 
+    let_go(r, &r->slot[i]);
     for (;;) {
         size_t want;
 
@@ -200,6 +219,8 @@ rebuild(struct mcx_replay *r, size_t n_slots, int64_t now_ms)
             if (old[i].expires_ms < r->oldest_ms) {
                 r->oldest_ms = old[i].expires_ms;
             }
+        } else {
+            let_go(r, &old[i]);
         }
     }
     free(old);
@@ -256,6 +277,52 @@ make_room(struct mcx_replay *r, int64_t now_ms)
 
 /* ---- the calls --------------------------------------------------------- */
 
+void
+mcx_replay_floor(struct mcx_replay *replay, int64_t t_ms)
+{
+    (void)pthread_mutex_lock(&replay->lock);
+    if (t_ms > replay->floor_ms) {
+        replay->floor_ms = t_ms;
+    }
+    (void)pthread_mutex_unlock(&replay->lock);
+}
+
+bool
+mcx_replay_below(struct mcx_replay *replay, int64_t t_ms)
+{
+    bool below;
+
+    (void)pthread_mutex_lock(&replay->lock);
+    below = t_ms <= replay->floor_ms;
+    (void)pthread_mutex_unlock(&replay->lock);
+    return below;
+}
+
+mcx_err
+mcx_replay_save(struct mcx_replay *replay, int64_t now_ms,
+                mcx_err (*each)(void *arg,
+                                const struct mcx_replay_entry *entry),
+                void *arg)
+{
+    mcx_err err = MCX_OK;
+    size_t i;
+
+    (void)pthread_mutex_lock(&replay->lock);
+    for (i = 0; i < replay->n_slots && err == MCX_OK; i++) {
+        const struct slot *s = &replay->slot[i];
+
+        if (live(s, now_ms)) {
+            struct mcx_replay_entry e = { .expires_ms = s->expires_ms,
+                                          .parked = s->state == PARKED };
+
+            memcpy(e.digest, s->digest, DIGEST_SIZE);
+            err = each(arg, &e);
+        }
+    }
+    (void)pthread_mutex_unlock(&replay->lock);
+    return err;
+}
+
 mcx_err
 mcx_replay_look(struct mcx_replay *replay, const uint8_t digest[32],
                 int64_t now_ms, bool resume)
@@ -285,6 +352,8 @@ enter(struct mcx_replay *r, const uint8_t *digest, int64_t now_ms,
             return MCX_E_REPLAY;
         }
         expires_ms = expires_ms > s->expires_ms ? expires_ms : s->expires_ms;
+    } else if (now_ms <= expires_ms && expires_ms <= r->gone_ms) {
+        return MCX_E_REPLAY; /* the clock went back: maybe forgotten */
     }
     if (!old) {
         inspect(r, now_ms);
@@ -356,4 +425,33 @@ mcx_replay_park(struct mcx_replay *replay, const uint8_t digest[32])
         s->state = PARKED;
     }
     (void)pthread_mutex_unlock(&replay->lock);
+}
+
+mcx_err
+mcx_replay_restore(struct mcx_replay *replay, int64_t now_ms,
+                   const struct mcx_replay_entry *entry)
+{
+    mcx_err err = MCX_OK;
+    struct slot *s;
+
+    if (!entry) {
+        return MCX_E_ARG;
+    }
+    if (now_ms > entry->expires_ms) {
+        return MCX_OK;
+    }
+    (void)pthread_mutex_lock(&replay->lock);
+    s = find(replay, entry->digest);
+    if (live(s, now_ms)) {
+        if (entry->expires_ms > s->expires_ms) {
+            s->expires_ms = entry->expires_ms;
+        }
+        /* What was taken up since stays taken. */
+        s->state = entry->parked ? s->state : TAKEN;
+    } else {
+        err = enter(replay, entry->digest, now_ms, entry->expires_ms, false,
+                    entry->parked);
+    }
+    (void)pthread_mutex_unlock(&replay->lock);
+    return err;
 }

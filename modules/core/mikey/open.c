@@ -173,6 +173,9 @@ check_replay(const struct opening *o)
     if (!o->how->replay) {
         return MCX_OK;
     }
+    if (mcx_replay_below(o->how->replay, o->t_ms)) {
+        return replay_result(o, MCX_E_REPLAY);
+    }
     return replay_result(o, mcx_replay_look(o->how->replay, o->km->digest,
                                             o->now_ms, o->how->resume));
 }
