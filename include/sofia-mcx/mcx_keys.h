@@ -122,6 +122,12 @@ MCX_API void mcx_keys_forget(struct mcx_keys *keys, const char *impu);
 /* Wipes every key of 'kind' with this ID as revoked; how many there were. */
 MCX_API size_t mcx_keys_revoke(struct mcx_keys *keys, unsigned kind,
                                uint32_t key_id);
+/* The same for whatever cause; only those of 'owner' (IMPU and MC ID) when
+ * that is not NULL. */
+MCX_API size_t mcx_keys_wipe(struct mcx_keys *keys, unsigned kind,
+                             uint32_t key_id,
+                             const struct mcx_key_owner *owner,
+                             enum mcx_key_end end);
 /* Calls 'each' with every key; the store is locked meanwhile. */
 MCX_API void mcx_keys_each(struct mcx_keys *keys,
                            void (*each)(void *arg,
@@ -165,6 +171,8 @@ struct mcx_key_slot {
     int64_t row;                /* where it is kept; 0: nowhere */
     struct mcx_key_slot *next;  /* of those to be written       */
     int64_t at_unix_ms[MCX_KEY_WIPED + 1]; /* of each state     */
+    int64_t until_unix_ms;      /* its 'wipe_unix_ms'           */
+    enum mcx_key_end why;       /* its 'end'                    */
     uint8_t todo;               /* states not yet written, bits */
     bool queued;
 };

@@ -12,12 +12,14 @@ extern const struct mcx_module mcx_module_keymgmt;
 extern const struct mcx_module mcx_module_csk_upload;
 extern const struct mcx_module mcx_module_csk_download;
 extern const struct mcx_module mcx_module_srtp;
+extern const struct mcx_module mcx_module_store;
 
 static const struct mcx_module *const table[] = {
     &mcx_module_keymgmt,
     &mcx_module_csk_upload,
     &mcx_module_csk_download,
     &mcx_module_srtp,
+    &mcx_module_store,
     NULL
 };
 

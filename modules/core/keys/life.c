@@ -270,6 +270,13 @@ mcx_keys_forget(struct mcx_keys *keys, const char *impu)
 size_t
 mcx_keys_revoke(struct mcx_keys *keys, unsigned kind, uint32_t key_id)
 {
+    return mcx_keys_wipe(keys, kind, key_id, NULL, MCX_END_REVOKED);
+}
+
+size_t
+mcx_keys_wipe(struct mcx_keys *keys, unsigned kind, uint32_t key_id,
+              const struct mcx_key_owner *owner, enum mcx_key_end end)
+{
     uint64_t hash = mcx_store_hash(keys, MCX_BY_ID, kind, "", key_id);
     int64_t unix_ms = mcx_store_unix_ms(keys);
     struct mcx_gone gone = mcx_gone_none();
@@ -279,8 +286,10 @@ mcx_keys_revoke(struct mcx_keys *keys, unsigned kind, uint32_t key_id)
     (void)pthread_mutex_lock(&keys->lock);
     for (k = mcx_store_chain(keys, MCX_BY_ID, hash); k; k = next) {
         next = k->node[MCX_BY_ID].next;
-        if (k->kind == kind && k->key_id == key_id) {
-            mcx_life_wipe(&gone, k, MCX_END_REVOKED, unix_ms);
+        if (k->kind == kind && k->key_id == key_id
+            && (!owner || (strcmp(k->impu, owner->impu) == 0
+                           && strcmp(k->mc_id, owner->mc_id) == 0))) {
+            mcx_life_wipe(&gone, k, end, unix_ms);
             n++;
         }
     }

@@ -1,0 +1,175 @@
+/* store.h -- what the files of module store share.
+ *
+ *   store_db.c    the file: opening, making, KEK, statements
+ *   store_pack.c  keys, states, events as octets, and back
+ *   store_row.c   rows of keys, of ended keys, of replay entries
+ *   store_log.c   the audit log
+ *   store.c       the host's side: writer thread, back-end, start and stop
+ *   store_module.c  the descriptor
+ *
+ * All but store.c is used by mcx-keys too (mcx_store.h). */
+#ifndef MODULE_STORE_H
+#define MODULE_STORE_H
+
+#include <sofia-mcx/mcx_store.h>
+#include <sqlite3.h>
+
+#define STORE_NAME "store"
+
+/* TS 33.180 5.11: what is kept over a restart.  PCK, MKFC and MSCCK are of
+ * one call or bearer and never reach the file. */
+#define STORE_KINDS                                                           \
+    (MCX_KIND_BIT(MCX_KIND_GMK) | MCX_KIND_BIT(MCX_KIND_CSK)                  \
+     | MCX_KIND_BIT(MCX_KIND_SPK) | MCX_KIND_BIT(MCX_KIND_MUSIK))
+
+enum {
+    STORE_UID = 16,
+    STORE_LOOK = 16,  /* of a keyed hash by which a row is found */
+    STORE_BODY = 8192, /* room for a packed key or event */
+    STORE_AAD = 96,
+    STORE_REPLAY_MAX = 128 /* entries of one row */
+};
+
+/* The keys of one store, in guarded memory. */
+struct store_keys {
+    struct mcx_seal_key data, look, log;
+};
+
+enum store_sql {
+    SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK, SQL_VERSION,
+    SQL_KEY_NEXT, SQL_KEY_PUT, SQL_KEY_STATE, SQL_KEY_CUT, SQL_KEY_ALL,
+    SQL_KEY_ID, SQL_KEY_IMPU, SQL_KEY_MC,
+    SQL_TOMB_NEXT, SQL_TOMB_PUT, SQL_TOMB_HAS, SQL_TOMB_AFTER, SQL_TOMB_CUT,
+    SQL_REPLAY_NEXT, SQL_REPLAY_PUT, SQL_REPLAY_ALL, SQL_REPLAY_CUT,
+    SQL_LOG_PUT, SQL_LOG_AFTER, SQL_META_GET, SQL_META_PUT, SQL_CHECKPOINT,
+    SQL_COUNT
+};
+
+struct mcx_store_db {
+    sqlite3 *sql;
+    sqlite3_stmt *stmt[SQL_COUNT];
+    const struct mcx_env *env;
+    struct store_keys *keys; /* guarded */
+    struct mcx_sealer *sealer;
+    uint8_t uid[STORE_UID];
+    uint8_t *plain; /* guarded; STORE_BODY octets */
+    uint8_t *out;   /* STORE_BODY + MCX_SEAL_MORE octets */
+    char by[32];
+    bool clear_ids, no_log;
+    bool wiped;     /* octets left the file: FILE-wal is to be emptied */
+};
+
+/* ---- store_db.c -------------------------------------------------------- */
+
+/* A statement, reset and without values. */
+sqlite3_stmt *store_stmt(struct mcx_store_db *db, enum store_sql which);
+/* Runs one that gives no rows. */
+mcx_err store_run(struct mcx_store_db *db, sqlite3_stmt *stmt);
+/* The error of an SQLite result that is neither row nor done. */
+mcx_err store_error(struct mcx_store_db *db, int rc);
+mcx_err store_begin(struct mcx_store_db *db);
+/* Commits when 'err' is MCX_OK; else, or when that fails, rolls back. */
+mcx_err store_end(struct mcx_store_db *db, mcx_err err);
+mcx_err store_meta_get(struct mcx_store_db *db, const char *name,
+                       uint8_t *out, size_t room, size_t *n);
+mcx_err store_meta_put(struct mcx_store_db *db, const char *name,
+                       struct mcx_bytes value);
+/* Writes what is in FILE-wal into the file and empties it; false: somebody
+ * reads, try again later. */
+bool store_checkpoint(struct mcx_store_db *db);
+/* Has another process changed the file since the last call? */
+bool store_changed(struct mcx_store_db *db, int64_t *version);
+/* What a sealed value is bound to: store, table, column, row, 'more'. */
+struct mcx_bytes store_aad(struct mcx_store_db *db, uint8_t out[STORE_AAD],
+                           char table, char column, int64_t row,
+                           struct mcx_bytes more);
+/* Seals 'n' octets of db->plain into db->out. */
+mcx_err store_seal(struct mcx_store_db *db, struct mcx_bytes aad, size_t n);
+/* Opens a column into db->plain.  MCX_E_AUTH. */
+mcx_err store_unseal(struct mcx_store_db *db, struct mcx_bytes aad,
+                     sqlite3_stmt *stmt, int column, size_t *n);
+
+/* ---- store_pack.c ------------------------------------------------------ */
+
+size_t store_pack_key(uint8_t out[STORE_BODY],
+                      const struct mcx_key_record *rec);
+bool store_unpack_key(struct mcx_key_record *rec, struct mcx_bytes in);
+size_t store_pack_event(uint8_t out[STORE_BODY],
+                        const struct mcx_store_event *event);
+bool store_unpack_event(struct mcx_store_event *event, struct mcx_bytes in);
+void store_put_u64(uint8_t out[8], uint64_t v);
+uint64_t store_get_u64(const uint8_t in[8]);
+
+/* ---- store_row.c; inside a transaction --------------------------------- */
+
+mcx_err store_key_put(struct mcx_store_db *db,
+                      const struct mcx_key_record *rec, int64_t *row);
+/* MCX_E_EXPIRED when this key was revoked or expired. */
+mcx_err store_key_known(struct mcx_store_db *db,
+                        const struct mcx_key_record *rec);
+mcx_err store_key_state(struct mcx_store_db *db, int64_t row,
+                        enum mcx_key_state state, int64_t since_ms,
+                        int64_t wipe_ms);
+/* Takes the row out; with 'end' revoked or expired, or with 'tell', leaves a
+ * note for the future and for other processes. */
+mcx_err store_key_cut(struct mcx_store_db *db, int64_t row,
+                      const struct mcx_key_info *info,
+                      enum mcx_key_end end, bool tell);
+/* Every row, oldest first, with its octets.  'rec' NULL: the row does not
+ * open.  Stops when 'each' fails. */
+mcx_err store_key_load(struct mcx_store_db *db,
+                       const struct mcx_store_find *find,
+                       mcx_err (*each)(void *arg, int64_t row,
+                                       struct mcx_key_record *rec),
+                       void *arg);
+
+/* Calls 'each' for the notes after '*seq' and moves it: keys that ended, with
+ * kind, key_id, end, unix_ms, impu and mc_id. */
+mcx_err store_tombs(struct mcx_store_db *db, int64_t *seq,
+                    void (*each)(void *arg, int64_t seq,
+                                 const struct mcx_store_event *tomb),
+                    void *arg);
+mcx_err store_tomb_cut(struct mcx_store_db *db, int64_t seq);
+
+struct store_replay {
+    uint8_t digest[32];
+    int64_t expires_ms;
+};
+mcx_err store_replay_put(struct mcx_store_db *db,
+                         const struct store_replay *entries, size_t n,
+                         int64_t *row);
+mcx_err store_replay_load(struct mcx_store_db *db,
+                          void (*each)(void *arg, int64_t row,
+                                       const struct store_replay *entry),
+                          void *arg);
+mcx_err store_replay_cut(struct mcx_store_db *db, int64_t row);
+
+/* ---- store_log.c; inside a transaction --------------------------------- */
+
+mcx_err store_log_put(struct mcx_store_db *db, struct mcx_store_event *event);
+/* An event of a key. */
+mcx_err store_log_key(struct mcx_store_db *db, enum mcx_store_what what,
+                      const struct mcx_key_info *info, enum mcx_key_end end,
+                      int64_t unix_ms);
+mcx_err store_log_start(struct mcx_store_db *db);
+
+/* ---- store.c ----------------------------------------------------------- */
+
+struct store;
+mcx_err store_start(void **state, const struct mcx_host *host,
+                    struct mcx_text *text);
+void store_stop(void *state);
+const void *store_feature(void *state, const char *name);
+/* The same without a host's options; tests. */
+mcx_err store_new(struct store **out, const struct mcx_store_config *config,
+                  struct mcx_keys *keys, struct mcx_replay *replay,
+                  struct mcx_text *text);
+void store_free(struct store *store);
+/* What happened so far. */
+struct store_numbers {
+    size_t keys, replay, bad, dropped; /* brought back; not brought back */
+    uint64_t commits, failures;
+};
+void store_numbers(struct store *store, struct store_numbers *out);
+
+#endif /* MODULE_STORE_H */
