@@ -84,6 +84,7 @@ echo "nonsense = 1" > "$dir/bad.conf"
 grep -q 'bad.conf:1' "$dir/answer" || fail "no file and line"
 "$top/mcx-ua" --config "$dir/common.conf" --identity sip:alice@mcx.test \
     --keys "$dir/keys/alice" --listen "sip:$addr:*" \
+    --impu sip:alice@ims.test --proxy "sip:$addr:5060" \
     --control "$dir/speech.wav" < /dev/null > "$dir/answer" 2>&1
 [ $? -eq 1 ] || fail "a control socket in the place of a file"
 [ -f "$dir/speech.wav" ] || fail "the file is gone"
