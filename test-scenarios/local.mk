@@ -26,7 +26,7 @@ EACH_TEST = $(abs_top_srcdir)/test-scenarios/house/each-test
 .PHONY: check-valgrind check-threads check-call
 check-valgrind: all
 	@$(MAKE) $(check_PROGRAMS) >/dev/null
-	@MCX_CPU=portable $(EACH_TEST) 600 ./libtool --mode=execute valgrind \
+	@MCX_CPU=portable MCX_TEST_ROUNDS=10 $(EACH_TEST) 600 ./libtool --mode=execute valgrind \
 	    -q --error-exitcode=9 --leak-check=full \
 	    --errors-for-leak-kinds=definite -- $(UNIT_TESTS)
 check-threads: all

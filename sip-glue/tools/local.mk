@@ -18,6 +18,16 @@ dist_noinst_SCRIPTS += sip-glue/tools/test_tools.sh
 TESTS += sip-glue/tools/test_tools.sh
 # ---- end of mcx-kms, mcx-mikey
 
+# ---- mcx-keys: the core and the store's file.
+bin_PROGRAMS += mcx-keys
+mcx_keys_SOURCES = \
+	sip-glue/tools/cli.c \
+	sip-glue/tools/cli.h \
+	sip-glue/tools/mcx-keys.c
+mcx_keys_LDADD = libmcx-store.la libmcx-core.la
+dist_man1_MANS += sip-glue/tools/mcx-keys.1
+# ---- end of mcx-keys
+
 # ---- mcx-ua and mcx-pf --------------------------------------------------
 APP_CPPFLAGS = $(AM_CPPFLAGS) $(SOFIA_CFLAGS)
 APP_LIBS = libsofia-mcx.la libmcx-core.la $(SOFIA_LIBS)
