@@ -101,7 +101,9 @@ MCX_API int mcx_register(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
 /* Log-off: un-REGISTER (without a body) and the client's CSK is wiped. */
 MCX_API int mcx_unregister(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
                            tag_value_t value, ...);
-/* PUBLISH, Event poc-settings, with CSK, mcptt-info and poc-settings. */
+/* PUBLISH, Event poc-settings, with CSK, mcptt-info and poc-settings.  Each
+ * wants a new handle: sofia keeps the To tag of the 200 and would send it in
+ * the next one, which nobody knows then (481). */
 MCX_API int mcx_publish(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
                         tag_value_t value, ...);
 /* MESSAGE with a new CSK for MCXTAG_PEER (server role). */

@@ -194,6 +194,12 @@ ua_publish(struct ua *ua)
     if (ua->psi == NULL) {
         return false;
     }
+    /* A handle keeps the To tag of its 200, and with that in it the next
+     * PUBLISH would be one within a dialog that there is not: 481. */
+    if (ua->pub != NULL && !ua->pub_busy) {
+        nua_handle_destroy(ua->pub);
+        ua->pub = NULL;
+    }
     if (ua->pub == NULL) {
         ua->pub = nua_handle(ua->nua, NULL, NUTAG_URL(ua->psi),
                              SIPTAG_TO_STR(ua->impu),
