@@ -222,8 +222,8 @@ struct mcx_replay_backing {
     void *ctx;
     mcx_err (*enter)(void *ctx, const uint8_t digest[32], int64_t expires_ms);
 };
-/* Entries of before are brought back first, with mcx_replay_enter(); then this
- * is called.  NULL: no back-end any more. */
+/* Entries of before are brought back first, with mcx_replay_restore(); then
+ * this is called.  NULL: no back-end any more. */
 MCX_API void mcx_replay_attach(struct mcx_replay *replay,
                                const struct mcx_replay_backing *backing);
 

@@ -608,9 +608,13 @@ replay_one(void *arg, int64_t row, const struct store_replay *entry)
     struct restoring *r = arg;
     struct store *s = r->s;
     size_t last = s->n_rows - 1;
+    struct mcx_replay_entry kept = { .parked = false };
 
     if (!entry) {
+        /* We cannot know which messages were in it: take every T that may
+         * have been accepted by now as seen. */
         s->n.bad++;
+        mcx_replay_floor(s->replay, r->now + MCX_WINDOW_AHEAD_S * 1000);
         return;
     }
     if (s->n_rows == 0 || s->rows[last].row != row) {
@@ -620,9 +624,12 @@ replay_one(void *arg, int64_t row, const struct store_replay *entry)
     } else if (entry->expires_ms > s->rows[last].expires_ms) {
         s->rows[last].expires_ms = entry->expires_ms;
     }
+    /* One that was parked is taken as seen: the request that waited went with
+     * the process. */
+    memcpy(kept.digest, entry->digest, sizeof kept.digest);
+    kept.expires_ms = entry->expires_ms;
     if (entry->expires_ms >= r->now
-        && mcx_replay_enter(s->replay, entry->digest, r->now,
-                            entry->expires_ms, false, false) == MCX_OK) {
+        && mcx_replay_restore(s->replay, r->now, &kept) == MCX_OK) {
         s->n.replay++;
     }
 }

@@ -247,6 +247,15 @@ test_replay(void **state)
     nap(1200);
     kit_close(&k);
     assert_int_equal(sql_number(&k, "SELECT count(*) FROM replay"), 1);
+    kit_open(&k);
+    assert_false(mcx_replay_below(k.replay, kit_unix_ms));
+    kit_close(&k);
+    /* Entries that cannot be read: every T that may be among them is old. */
+    sql(&k, "UPDATE replay SET sealed = zeroblob(80)");
+    kit_open(&k);
+    assert_true(mcx_replay_below(k.replay, kit_unix_ms + 300000));
+    assert_false(mcx_replay_below(k.replay, kit_unix_ms + 300001));
+    kit_close(&k);
     kit_fini(&k);
 }
 

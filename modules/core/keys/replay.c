@@ -375,12 +375,15 @@ static void
 take_back(struct mcx_replay *r, const uint8_t *digest)
 {
     struct slot *s;
+    int64_t gone_ms;
 
     (void)pthread_mutex_lock(&r->lock);
     s = find(r, digest);
+    gone_ms = r->gone_ms;
     if (s->state != FREE) {
         cut(r, (size_t)(s - r->slot));
     }
+    r->gone_ms = gone_ms; /* it was never there */
     (void)pthread_mutex_unlock(&r->lock);
 }
 
