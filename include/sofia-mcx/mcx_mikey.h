@@ -423,6 +423,18 @@ struct mcx_open {
     unsigned peer;     /* MCX_PEER_* */
     bool allow_self;   /* accept our own message through SAKKE-to-self */
     bool resume;       /* a parked message is tried again */
+    /* SAKKE-to-self with a hidden responder: whom signalling says the message
+     * was made for.  A diverse key (GMK) needs it for its ID.
+     * NULL: unknown. */
+    const char *to;
+    /* A hidden initiator whom 'from' does not name, because the name came
+     * under the key itself or a key not yet looked up (TS 33.180 5.2.6): asked
+     * after the signature of IDRuidi and the SAKKE check were good; fills in
+     * the URI, whose UID must then be IDRuidi.  NULL: such messages are
+     * refused before the signature. */
+    mcx_err (*who)(void *arg, const struct mcx_key_msg *km,
+                   char uri[MCX_URI_MAX]);
+    void *who_arg;
 };
 
 /* Judges 'msg' and recovers its key.  The order of checks is that of the

@@ -27,6 +27,7 @@ struct opening {
     struct mcx_why *why;
     struct mcx_key_msg *km; /* filled as things become known */
     int64_t now_ms, t_ms;
+    bool late; /* who the initiator is will be asked behind the key */
     struct mcx_end i, r; /* initiator; ourselves when not 'to_self' */
 };
 
@@ -267,6 +268,35 @@ find_kms(const struct opening *o, struct mcx_end *end, unsigned kms_role,
     return err == MCX_OK ? MCX_OK : refuse_world(o, err, "T");
 }
 
+/* SPEC TS 33.180 5.2.6: a hidden initiator whose name will be known later.
+ * The signature is judged with the octets of IDRuidi, whoever that is. */
+static mcx_err
+take_hidden(struct opening *o)
+{
+    const struct mcx_idr *uidi = &o->msg->idr[MCX_ROLE_UIDI];
+    const struct mcx_idr *kms = &o->msg->idr[MCX_ROLE_KMSI];
+    struct mcx_end *end = &o->i;
+    mcx_err err;
+
+    mcx_kms_pub_free(end->pub);
+    end->pub = NULL;
+    err = kms->at ? mcx_ring_kms(o->how->ring, kms->data, &end->kms,
+                                 &end->pub)
+                  : mcx_ring_kms_of(o->how->ring, o->how->self, &end->kms,
+                                    &end->pub);
+    if (err != MCX_OK) {
+        return refuse_idr(o, MCX_R_NO_KMS, MCX_ROLE_KMSI);
+    }
+    if (!mcx_kms_info_valid(&end->kms, o->t_ms)) {
+        return refuse_idr(o, MCX_R_CERT_REVOKED, MCX_ROLE_KMSI);
+    }
+    o->late = true;
+    o->km->initiator[0] = '\0';
+    memcpy(end->uid[0].b, uidi->data.p, MCX_UID_SIZE);
+    end->n = 1;
+    return MCX_OK;
+}
+
 /* Who sent it, as far as can be said before the signature. */
 static mcx_err
 check_initiator(struct opening *o)
@@ -290,6 +320,9 @@ check_initiator(struct opening *o)
     } else {
         /* Hidden, or not named at all: only we ourselves can be guessed. */
         guess = uidi->at && o->how->allow_self;
+        if (!guess && uidi->at && o->how->who) {
+            return take_hidden(o);
+        }
         if (!guess || !take_text(uri, mcx_bytes_str(o->how->self))) {
             return refuse_idr(o, MCX_R_INITIATOR_HIDDEN, MCX_ROLE_UIDI);
         }
@@ -297,6 +330,9 @@ check_initiator(struct opening *o)
     o->i.uri = uri;
     MCX_TRY(find_kms(o, &o->i, MCX_ROLE_KMSI, MCX_R_INITIATOR));
     if (uidi->at && !narrow(&o->i, uidi->data)) {
+        if (guess && o->how->who) {
+            return take_hidden(o);
+        }
         return refuse_idr(o,
                           guess ? MCX_R_INITIATOR_HIDDEN : MCX_R_INITIATOR,
                           MCX_ROLE_UIDI);
@@ -304,52 +340,122 @@ check_initiator(struct opening *o)
     return MCX_OK;
 }
 
-/* Is it for us?  SPEC RFC 3830 9.5: without a responder's identity a message
- * made for somebody else would verify here. */
+/* Is it made for us?  SPEC RFC 3830 9.5: without a responder's identity a
+ * message made for somebody else would verify here. */
 static mcx_err
-check_responder(struct opening *o)
+check_for_us(struct opening *o, bool *ours)
 {
     const struct mcx_idr *idrr = &o->msg->idr[MCX_ROLE_R];
     const struct mcx_idr *uidr = &o->msg->idr[MCX_ROLE_UIDR];
     const char *self = o->how->self;
-    bool ours;
 
     if (!idrr->at && !uidr->at) {
         return refuse_idr(o, MCX_R_RESPONDER, MCX_ROLE_R);
     }
-    ours = !idrr->at || is_text(idrr, self);
+    *ours = !idrr->at || is_text(idrr, self);
     if (!mcx_ring_has_user(o->how->ring, self)) {
         return refuse_idr(o, MCX_R_NO_USER,
                           idrr->at ? MCX_ROLE_R : MCX_ROLE_UIDR);
     }
     o->r.uri = self;
-    if (ours) {
-        MCX_TRY(find_kms(o, &o->r, MCX_ROLE_KMSR, MCX_R_RESPONDER));
-        ours = !uidr->at || narrow(&o->r, uidr->data);
+    if (*ours && uidr->at) {
+        /* Whether it may be our own copy is not known yet: a KMS of the
+         * receiver that contradicts ours makes it somebody else's. */
+        mcx_err err = find_kms(o, &o->r, MCX_ROLE_KMSR, MCX_R_RESPONDER);
+
+        if (err != MCX_OK && !o->how->allow_self) {
+            return err;
+        }
+        *ours = err == MCX_OK && narrow(&o->r, uidr->data);
     }
-    if (ours) {
+    if (*ours) {
         return take_text(o->km->responder, mcx_bytes_str(self))
                    ? MCX_OK
                    : refuse_idr(o, MCX_R_NO_USER, MCX_ROLE_R);
     }
-    o->km->to_self = o->how->allow_self && o->kind->to_self
-                     && strcmp(self, o->i.uri) == 0;
-    if (!o->km->to_self) {
+    if (!o->how->allow_self || !o->kind->to_self) {
         return refuse_idr(o, MCX_R_RESPONDER,
                           idrr->at && !is_text(idrr, self) ? MCX_ROLE_R
                                                            : MCX_ROLE_UIDR);
     }
-    if (idrr->at && !take_text(o->km->responder, idrr->data)) {
-        return refuse_idr(o, MCX_R_RESPONDER, MCX_ROLE_R);
+    mcx_kms_pub_free(o->r.pub); /* the responder is another one */
+    memset(&o->r, 0, sizeof o->r);
+    return MCX_OK;
+}
+
+/* Not for us, and we are the initiator: whom it was made for. */
+static mcx_err
+check_to_self(struct opening *o)
+{
+    const struct mcx_idr *idrr = &o->msg->idr[MCX_ROLE_R];
+    const struct mcx_idr *uidr = &o->msg->idr[MCX_ROLE_UIDR];
+
+    o->km->to_self = !o->late && strcmp(o->how->self, o->i.uri) == 0;
+    if (!o->km->to_self) {
+        return refuse_idr(o, MCX_R_RESPONDER,
+                          idrr->at && !is_text(idrr, o->how->self)
+                              ? MCX_ROLE_R
+                              : MCX_ROLE_UIDR);
+    }
+    if (idrr->at) {
+        return take_text(o->km->responder, idrr->data)
+                   ? MCX_OK
+                   : refuse_idr(o, MCX_R_RESPONDER, MCX_ROLE_R);
+    }
+    if (o->how->to) {
+        o->r.uri = o->how->to;
+        MCX_TRY(find_kms(o, &o->r, MCX_ROLE_KMSR, MCX_R_RESPONDER));
+        if (!narrow(&o->r, uidr->data)
+            || !take_text(o->km->responder, mcx_bytes_str(o->how->to))) {
+            return refuse_idr(o, MCX_R_RESPONDER, MCX_ROLE_UIDR);
+        }
     }
     return MCX_OK;
 }
 
+/* SPEC TS 33.180 E.7: whether a hidden responder is us comes first. */
 static mcx_err
 check_identities(struct opening *o)
 {
+    bool ours = false;
+
+    MCX_TRY(check_for_us(o, &ours));
     MCX_TRY(check_initiator(o));
-    return check_responder(o);
+    if (ours && !o->r.pub) { /* named in clear */
+        MCX_TRY(find_kms(o, &o->r, MCX_ROLE_KMSR, MCX_R_RESPONDER));
+    }
+    return ours ? MCX_OK : check_to_self(o);
+}
+
+/* SPEC TS 33.180 E.7, steps 4 and 5: the hidden initiator's name, and that its
+ * UID is the one that signed. */
+static mcx_err
+recover_initiator(struct opening *o)
+{
+    const struct mcx_idr *uidi = &o->msg->idr[MCX_ROLE_UIDI];
+    char *uri = o->km->initiator;
+    struct mcx_kms_info kms;
+    mcx_err err;
+
+    if (!o->late) {
+        return MCX_OK;
+    }
+    if (o->how->who(o->how->who_arg, o->km, uri) != MCX_OK || !uri[0]
+        || !memchr(uri, '\0', MCX_URI_MAX)) {
+        return refuse_idr(o, MCX_R_INITIATOR_HIDDEN, MCX_ROLE_UIDI);
+    }
+    if (mcx_ring_kms_of(o->how->ring, uri, &kms, NULL) == MCX_OK
+        && strcmp(kms.uri, o->i.kms.uri) != 0) {
+        return refuse_idr(o, MCX_R_INITIATOR, MCX_ROLE_KMSI);
+    }
+    o->i.uri = uri;
+    err = mcx_end_uids(&o->i, o->t_ms, true);
+    if (err != MCX_OK && err != MCX_E_ARG) {
+        return refuse_world(o, err, "T");
+    }
+    return err == MCX_OK && narrow(&o->i, uidi->data)
+               ? MCX_OK
+               : refuse_idr(o, MCX_R_INITIATOR, MCX_ROLE_UIDI);
 }
 
 /* ---- signature and replay entry ---------------------------------------- */
@@ -560,6 +666,7 @@ open_key(struct opening *o)
 {
     MCX_TRY(open_sakke(o));
     MCX_TRY(take_ids(o));
+    MCX_TRY(recover_initiator(o));
     MCX_TRY(take_params(o));
     return mcx_profile_of(&o->km->sp, o->msg, o->km->kind, o->why);
 }
@@ -595,7 +702,8 @@ mcx_mikey_open(struct mcx_key_msg *out, const struct mcx_mikey_msg *msg,
 
     memset(out, 0, sizeof *out);
     if (!msg || msg->n_pl == 0 || !how || !how->env || !how->ring
-        || !how->self || !how->self[0] || (how->from && !how->from[0])) {
+        || !how->self || !how->self[0] || (how->from && !how->from[0])
+        || (how->to && !how->to[0])) {
         return MCX_E_ARG;
     }
     o.now_ms = how->env->unix_ms(how->env->ctx);

@@ -1004,8 +1004,7 @@ to_self(void **state)
         how.hide_initiator = v == 1;
         b = build(buf, &how, &sent);
         o.allow_self = false;
-        refuses(b, &o, v ? MCX_R_INITIATOR_HIDDEN : MCX_R_RESPONDER,
-                v ? "IDRuidi" : "IDRr");
+        refuses(b, &o, MCX_R_RESPONDER, "IDRr"); /* comes first */
         o.allow_self = true;
         opens(&km, b, &o);
         assert_true(km.to_self);
@@ -1030,6 +1029,99 @@ to_self(void **state)
     b = build(buf, &how, &sent);
     opens(&km, b, &o);
     assert_int_equal(km.key_id, sent.key_id);
+    /* Both hidden: a GMK's ID wants the member's name; a PCK's does not. */
+    how.hide_initiator = how.hide_responder = true;
+    b = build(buf, &how, &sent);
+    refuses(b, &o, MCX_R_RESPONDER, "IDRuidr");
+    o.to = MALLORY;
+    refuses(b, &o, MCX_R_RESPONDER, "IDRuidr");
+    o.to = BOB;
+    opens(&km, b, &o);
+    assert_true(km.to_self && km.key_id == sent.key_id);
+    assert_string_equal(km.responder, BOB);
+    o.to = NULL;
+    how.kind = MCX_KIND_PCK;
+    b = build(buf, &how, &sent);
+    opens(&km, b, &o);
+    assert_true(km.to_self && km.key_id == sent.key_id);
+    assert_string_equal(km.responder, "");
+    assert_memory_equal(km.key.b, sent.key.b, 16);
+}
+
+/* What the name of a hidden initiator comes from, and how often it is
+ * asked. */
+static const char *told;
+static size_t n_asked;
+static struct mcx_ssv told_key;
+
+static mcx_err
+who(void *arg, const struct mcx_key_msg *km, char uri[MCX_URI_MAX])
+{
+    (void)arg;
+    n_asked++;
+    told_key = km->key;
+    if (!told) {
+        return MCX_E_NO_IDENTITY;
+    }
+    memcpy(uri, told, strlen(told) + 1);
+    return MCX_OK;
+}
+
+/* TEST TS 33.180 E.7: own UID, signature with IDRuidi, key, name, UID of the
+ * name; each step that fails is the last one. */
+static void
+five_steps(void **state)
+{
+    static struct mcx_key_msg km, sent;
+    static uint8_t buf[ROOM], copy[ROOM];
+    struct mcx_build how = plan(MCX_KIND_PCK, ALICE, BOB);
+    struct mcx_open o = rules(BOB, NULL);
+    struct mcx_bytes b;
+    int v;
+
+    (void)state;
+    rewind_clock();
+    how.hide_initiator = how.hide_responder = how.sakke_to_self = true;
+    b = build(buf, &how, &sent);
+    memcpy(copy, buf, b.n);
+    refuses(b, &o, MCX_R_INITIATOR_HIDDEN, "IDRuidi");
+    o.who = who;
+    told = ALICE;
+    n_asked = 0;
+    for (v = 0; v < 2; v++) {
+        o.allow_self = v == 1; /* which guesses us first, and is wrong */
+        opens(&km, b, &o);
+        assert_int_equal(n_asked, v + 1);
+        assert_memory_equal(told_key.b, sent.key.b, 16);
+        assert_string_equal(km.initiator, ALICE);
+        assert_string_equal(km.kms_i, KMS);
+        assert_false(km.to_self);
+    }
+    o.allow_self = false;
+    n_asked = 0;
+    o.self = MALLORY; /* 1: not our UID, whatever else is wrong */
+    buf[b.n - 70] ^= 1;
+    refuses(b, &o, MCX_R_RESPONDER, "IDRuidr");
+    o.self = BOB; /* 2: the signature */
+    refuses(b, &o, MCX_R_SIGNATURE, "SIGN");
+    memcpy(buf, copy, b.n);
+    buf[at_of(b, MCX_PL_SAKKE, 0) + 5 + 272] ^= 1; /* 3: the key */
+    resign(buf, b.n, ALICE);
+    refuses(b, &o, MCX_R_SAKKE_CHECK, "SAKKE");
+    assert_int_equal(n_asked, 0);
+    memcpy(buf, copy, b.n);
+    told = NULL; /* 4: nobody knows the name */
+    refuses(b, &o, MCX_R_INITIATOR_HIDDEN, "IDRuidi");
+    told = "";
+    refuses(b, &o, MCX_R_INITIATOR_HIDDEN, "IDRuidi");
+    assert_int_equal(n_asked, 2);
+    told = MALLORY; /* 5: the name is not the one that signed */
+    refuses(b, &o, MCX_R_INITIATOR, "IDRuidi");
+    /* Somebody else's signature under a UID of alice. */
+    resign(buf, b.n, MALLORY);
+    told = ALICE;
+    refuses(b, &o, MCX_R_SIGNATURE, "SIGN");
+    mcx_ssv_wipe(&told_key);
 }
 
 static void
@@ -1190,6 +1282,7 @@ main(void)
         cmocka_unit_test(parked),
         cmocka_unit_test(adjacent_period),
         cmocka_unit_test(to_self),
+        cmocka_unit_test(five_steps),
         cmocka_unit_test(key_parameters),
         cmocka_unit_test(policy),
         cmocka_unit_test(arguments),
