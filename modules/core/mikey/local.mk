@@ -48,8 +48,8 @@ EXTRA_DIST += modules/core/mikey/README modules/ADD-A-KEY-TYPE \
 	test-scenarios/vectors/rfc4567-section-5.1-mikey.txt
 
 if HAVE_CMOCKA
-MIKEY_TESTS = test_batch test_gsk test_kinds test_mikey_oom test_open test_parse \
-	test_prf test_psk
+MIKEY_TESTS = test_batch test_families test_gsk test_kinds \
+	test_mikey_oom test_open test_parse test_prf test_psk
 check_PROGRAMS += $(MIKEY_TESTS)
 TESTS += $(MIKEY_TESTS)
 test_batch_SOURCES = modules/core/mikey/test_batch.c \
@@ -57,6 +57,11 @@ test_batch_SOURCES = modules/core/mikey/test_batch.c \
 	modules/core/mikey/test_world.h
 test_batch_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_batch_LDADD = $(CORE_TEST_LIBS)
+test_families_SOURCES = modules/core/mikey/test_families.c \
+	modules/core/mikey/test_env.h \
+	modules/core/mikey/test_world.h
+test_families_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_families_LDADD = $(CORE_TEST_LIBS)
 test_gsk_SOURCES = modules/core/mikey/test_gsk.c \
 	modules/core/mikey/test_env.h \
 	modules/core/mikey/test_world.h
