@@ -44,8 +44,8 @@ static struct {
     struct mcx_keys *keys;
     struct mcx_replay *replay;
     struct mcx_ssv ssv;
-    uint8_t gmk[ROOM], csk[ROOM];
-    size_t gmk_n, csk_n;
+    uint8_t gmk[ROOM], csk[ROOM], gsk[ROOM];
+    size_t gmk_n, csk_n, gsk_n;
     struct mcx_key_params params;
     struct mcx_mikey_msg msg;
     struct mcx_key_msg km;
@@ -176,6 +176,18 @@ build(unsigned kind, uint8_t out[ROOM], size_t *n)
     return mcx_mikey_build(out, n, &w.km, &how, NULL);
 }
 
+/* The key under itself, so that the search is for both. */
+static mcx_err
+build_gsk(uint8_t out[ROOM], size_t *n)
+{
+    struct mcx_gsk_build how = { .env = &w.te.env, .gmk = &w.ssv,
+                                 .key = &w.ssv, .ring = w.ring,
+                                 .from = ALICE };
+
+    *n = ROOM;
+    return mcx_gsk_build(out, n, &w.km, &how, NULL);
+}
+
 static int
 world_up(void **state)
 {
@@ -207,6 +219,7 @@ world_up(void **state)
     assert_int_equal(w.te.env.random(&w.te, w.ssv.b, sizeof w.ssv.b), MCX_OK);
     assert_int_equal(build(MCX_KIND_GMK, w.gmk, &w.gmk_n), MCX_OK);
     assert_int_equal(build(MCX_KIND_CSK, w.csk, &w.csk_n), MCX_OK);
+    assert_int_equal(build_gsk(w.gsk, &w.gsk_n), MCX_OK);
     return 0;
 }
 
@@ -257,6 +270,68 @@ do_open_self(void)
     return open_as(w.csk, w.csk_n, ALICE, false);
 }
 
+static mcx_err
+do_batch(void)
+{
+    struct mcx_batch_item item = { .to = BOB };
+    struct mcx_build how = { .env = &w.te.env, .ring = w.ring,
+                             .kind = MCX_KIND_GMK, .from = ALICE,
+                             .key = &w.ssv };
+    size_t n = ROOM;
+
+    return mcx_mikey_build_batch(w.out, &n, &w.km, &item, 1, &how);
+}
+
+static mcx_err
+do_gsk_build(void)
+{
+    size_t n;
+
+    return build_gsk(w.out, &n);
+}
+
+static mcx_err
+find_gmk(void *arg, uint32_t id, bool only, struct mcx_ssv *gmk)
+{
+    (void)arg;
+    (void)id;
+    (void)only;
+    *gmk = w.ssv;
+    return MCX_OK;
+}
+
+static mcx_err
+do_gsk_open(void)
+{
+    struct mcx_gsk_open how = { .env = &w.te.env, .gmk = find_gmk,
+                                .ring = w.ring, .from = ALICE };
+    struct mcx_why why = { 0 };
+    mcx_err err = mcx_mikey_parse(&w.msg, mcx_bytes(w.gsk, w.gsk_n), &why);
+
+    if (err == MCX_OK) {
+        err = mcx_gsk_open(&w.km, &w.msg, &how, &why);
+    }
+    assert_true(err == MCX_OK || why.reason != MCX_R_NONE);
+    return err;
+}
+
+/* An R_MESSAGE: nothing of the key in it, and none left behind. */
+static mcx_err
+do_answer(void)
+{
+    MCX_TRY(mcx_mikey_parse(&w.msg, mcx_bytes(w.gsk, w.gsk_n), NULL));
+    w.msg.v = true;
+    {
+        size_t n = ROOM;
+        mcx_err err = mcx_psk_answer(w.out, &n, &w.msg,
+                                     mcx_bytes(w.ssv.b, sizeof w.ssv.b),
+                                     mcx_bytes_str(BOB), 1);
+
+        memset(&w.km, 0, sizeof w.km); /* there is no key message */
+        return err;
+    }
+}
+
 /* Staged, used and dropped. */
 static mcx_err
 do_store(void)
@@ -282,6 +357,10 @@ static const struct { const char *name; mcx_err (*run)(void); } op[] = {
     { "open", do_open },
     { "open to self", do_open_self },
     { "store", do_store },
+    { "batch", do_batch },
+    { "GSK build", do_gsk_build },
+    { "GSK open", do_gsk_open },
+    { "PSK answer", do_answer },
 };
 enum { N_OPS = sizeof op / sizeof op[0] };
 
