@@ -47,6 +47,11 @@ EXTRA_DIST += modules/core/mikey/README modules/ADD-A-KEY-TYPE \
 	test-scenarios/vectors/mikey-sakke-computed.txt \
 	test-scenarios/vectors/rfc4567-section-5.1-mikey.txt
 
+# Speed of parsing; `make bench` of test-scenarios/bench may run it.
+check_PROGRAMS += bench_mikey
+bench_mikey_SOURCES = test-scenarios/bench/bench_mikey.c
+bench_mikey_LDADD = libmcx-core-all.la
+
 if HAVE_CMOCKA
 MIKEY_TESTS = test_batch test_families test_gsk test_kinds \
 	test_mikey_oom test_open test_parse test_prf test_psk
