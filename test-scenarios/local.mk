@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	test-scenarios/house/install-packages
 
 include test-scenarios/fuzz/local.mk
+include test-scenarios/judges/local.mk
 include test-scenarios/sipp/local.mk
 
 # 2,000 registrations and downloads; SOAK=n for another number.
