@@ -68,6 +68,15 @@ MCX_API mcx_err mcx_uid(struct mcx_uid *out, struct mcx_bytes uri,
                         const struct mcx_period *period,
                         uint64_t no) MCX_MUST_USE;
 
+/* Identifiers of RFC 6509 3.2, "tel URI with monthly keys" (ID scheme 1, KMS
+ * option monthly-tel): "YYYY-MM" NUL uri NUL.  Periods are months, counted
+ * from January 1900 as 0.  'uri' is a global tel URI: "tel:+" and digits.
+ * MCX_E_ARG: another URI, or too long; a time before 1900. */
+MCX_API mcx_err mcx_month_no(uint64_t *no, int64_t ntp_s) MCX_MUST_USE;
+MCX_API mcx_err mcx_monthly_id(uint8_t out[MCX_ID_MAX], size_t *n,
+                               struct mcx_bytes uri,
+                               uint64_t month_no) MCX_MUST_USE;
+
 /* ---- a KMS's public keys ----------------------------------------------- */
 
 struct mcx_kms_pub;

@@ -292,11 +292,17 @@ struct mcx_kms_info {
     bool root; /* Role="Root": the KMS of our own users */
     size_t n_domains;
     char domain[MCX_GROUPS_MAX][MCX_GROUP_ID_MAX]; /* KmsDomainList */
+    bool monthly_tel; /* UserIdFormat 1: identifiers of RFC 6509 3.2, periods
+                         of mcx_month_no(); else those of TS 33.180 F.2.1 */
 };
 
 MCX_API mcx_err mcx_ring_new(struct mcx_ring **out,
                              const struct mcx_env *env) MCX_MUST_USE;
 MCX_API void mcx_ring_free(struct mcx_ring *ring);
+/* KMS options: MCX_PEER_MONTHLY_TEL lets mcx_kms_load() take certificates
+ * with UserIdFormat 1.  None at first. */
+MCX_API void mcx_ring_allow(struct mcx_ring *ring, unsigned peer);
+MCX_API unsigned mcx_ring_allowed(struct mcx_ring *ring);
 /* Adds or replaces the certificate of one KMS (takes a reference to 'pub'). */
 MCX_API mcx_err mcx_ring_add_kms(struct mcx_ring *ring,
                                  const struct mcx_kms_info *info,

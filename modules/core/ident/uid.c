@@ -1,4 +1,5 @@
-/* uid.c -- the hashed UID of TS 33.180 F.2.1.  See mcx_ident.h.
+/* uid.c -- the hashed UID of TS 33.180 F.2.1, and the monthly identifiers of
+ * RFC 6509 3.2.  See mcx_ident.h.
  *
  *   S = 0x00 | "MIKEY-SAKKE-UID" | len | identity | len | KMS URI | len
  *       | period | len | offset | len | number | len,     UID = SHA-256(S)
@@ -54,4 +55,73 @@ mcx_uid(struct mcx_uid *out, struct mcx_bytes uri, struct mcx_bytes kms_uri,
         part[2 + 2 * i] = mcx_bytes(len[i], 2);
     }
     return mcx_sha256(out->b, part, 1 + 2 * N_PARAMS);
+}
+
+/* ---- monthly tel URIs -------------------------------------------------- */
+
+static bool
+leap(uint64_t y)
+{
+    return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+}
+
+mcx_err
+mcx_month_no(uint64_t *no, int64_t ntp_s)
+{
+    static const uint8_t days[12] = { 31, 28, 31, 30, 31, 30,
+                                      31, 31, 30, 31, 30, 31 };
+    uint64_t day, year = 1900, month = 0;
+
+    if (ntp_s < 0) {
+        return MCX_E_ARG;
+    }
+    day = (uint64_t)ntp_s / 86400;
+    if (day > 2921940) { /* the year 9900: "YYYY" has four digits */
+        return MCX_E_ARG;
+    }
+    while (day >= (leap(year) ? 366u : 365u)) {
+        day -= leap(year) ? 366 : 365;
+        year++;
+    }
+    while (day >= (uint64_t)days[month] + (month == 1 && leap(year))) {
+        day -= (uint64_t)days[month] + (month == 1 && leap(year));
+        month++;
+    }
+    *no = (year - 1900) * 12 + month;
+    return MCX_OK;
+}
+
+mcx_err
+mcx_monthly_id(uint8_t out[MCX_ID_MAX], size_t *n, struct mcx_bytes uri,
+               uint64_t month_no)
+{
+    enum { DATE = 7 };
+    unsigned year, month;
+    size_t i;
+
+    /* SPEC RFC 6509 3.2: global form, no visual separators, no parameters. */
+    if (uri.n < 6 || !mcx_bytes_eq(mcx_bytes(uri.p, 5), mcx_bytes_str("tel:+"))
+        || DATE + 1 + uri.n + 1 > MCX_ID_MAX
+        || month_no / 12 > 9999 - 1900) {
+        return MCX_E_ARG;
+    }
+    for (i = 5; i < uri.n; i++) {
+        if (uri.p[i] < '0' || uri.p[i] > '9') {
+            return MCX_E_ARG;
+        }
+    }
+    year = (unsigned)(1900 + month_no / 12);
+    month = (unsigned)(month_no % 12 + 1);
+    for (i = 4; i > 0; i--) {
+        out[i - 1] = (uint8_t)('0' + year % 10);
+        year /= 10;
+    }
+    out[4] = '-';
+    out[5] = (uint8_t)('0' + month / 10);
+    out[6] = (uint8_t)('0' + month % 10);
+    out[DATE] = 0;
+    memcpy(out + DATE + 1, uri.p, uri.n);
+    out[DATE + 1 + uri.n] = 0;
+    *n = DATE + 1 + uri.n + 1;
+    return MCX_OK;
 }

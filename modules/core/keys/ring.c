@@ -39,6 +39,7 @@ struct mcx_ring {
     struct user **bucket;
     size_t n_buckets; /* a power of two */
     size_t n_users;
+    unsigned allow; /* MCX_PEER_*: KMS options */
 };
 
 /* A text of ours: ends within 'room' octets and is not empty. */
@@ -121,6 +122,25 @@ mcx_ring_free(struct mcx_ring *ring)
     free(ring);
 }
 
+void
+mcx_ring_allow(struct mcx_ring *ring, unsigned peer)
+{
+    (void)pthread_rwlock_wrlock(&ring->lock);
+    ring->allow = peer;
+    (void)pthread_rwlock_unlock(&ring->lock);
+}
+
+unsigned
+mcx_ring_allowed(struct mcx_ring *ring)
+{
+    unsigned allow;
+
+    (void)pthread_rwlock_rdlock(&ring->lock);
+    allow = ring->allow;
+    (void)pthread_rwlock_unlock(&ring->lock);
+    return allow;
+}
+
 /* ---- KMSs -------------------------------------------------------------- */
 
 static int
@@ -179,7 +199,8 @@ same_octets(const uint8_t *a, const uint8_t *b, size_t n)
 static bool
 kms_same_keys(const struct kms *a, const struct kms *b)
 {
-    return a->info.period.length_s == b->info.period.length_s
+    return a->info.monthly_tel == b->info.monthly_tel
+           && a->info.period.length_s == b->info.period.length_s
            && a->info.period.offset_s == b->info.period.offset_s
            && same_octets(mcx_kms_pub_z(a->pub), mcx_kms_pub_z(b->pub),
                           MCX_SAKKE_PT_SIZE)

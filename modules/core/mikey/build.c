@@ -14,6 +14,7 @@
 
 enum {
     RAND_SIZE = 16,
+    SCHEME_TEL = 1,
     SCHEME_UID = 2,
     ID_URI = 1,
     PARAMETER_SET_1 = 1,
@@ -122,8 +123,8 @@ seal(struct making *b, uint8_t self[MCX_SAKKE_ENC_SIZE])
 {
     const struct mcx_build *how = b->how;
     struct mcx_ssv *key = &b->km->key;
-    struct mcx_bytes id_r = mcx_bytes(b->r.uid[0].b, MCX_UID_SIZE);
-    struct mcx_bytes id_i = mcx_bytes(b->i.uid[0].b, MCX_UID_SIZE);
+    struct mcx_bytes id_r = mcx_end_id(&b->r, 0);
+    struct mcx_bytes id_i = mcx_end_id(&b->i, 0);
     mcx_err err = MCX_E_STATE;
     int n;
 
@@ -158,7 +159,7 @@ add_end(struct mcx_mikey_msg *m, const struct mcx_end *end, bool hide,
         unsigned uri_role, unsigned uid_role)
 {
     if (hide) {
-        add_idr(m, uid_role, mcx_bytes(end->uid[0].b, MCX_UID_SIZE));
+        add_idr(m, uid_role, mcx_end_id(end, 0));
     } else {
         add_idr(m, uri_role, mcx_bytes_str(end->uri));
     }
@@ -270,6 +271,8 @@ fill(struct making *b)
     m->t = b->km->t;
     m->rand = mcx_bytes(b->km->rand, b->km->rand_n);
     m->sakke = to_self;
+    m->sakke.scheme = b->r.kms.monthly_tel ? SCHEME_TEL : SCHEME_UID;
+    to_self.scheme = b->i.kms.monthly_tel ? SCHEME_TEL : SCHEME_UID;
     m->sakke.data = mcx_bytes(b->enc, sizeof b->enc);
     MCX_TRY(fill_map(b));
     (void)mcx_pl_add(m, MCX_PL_LAST); /* HDR */
@@ -328,6 +331,11 @@ make(struct making *b, struct mcx_wr *wr)
         memcpy(km->rand, how->rand, RAND_SIZE);
     } else {
         MCX_TRY(how->env->random(how->env->ctx, km->rand, RAND_SIZE));
+    }
+    /* Only hashed identifiers hide anything. */
+    if ((how->hide_initiator && b->i.kms.monthly_tel)
+        || (how->hide_responder && b->r.kms.monthly_tel)) {
+        return MCX_E_ARG;
     }
     MCX_TRY(draw_id(b));
     MCX_TRY(fill(b));

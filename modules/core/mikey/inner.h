@@ -52,14 +52,23 @@ mcx_err mcx_psk_make(uint8_t *out, size_t *out_n,
 /* One end of a message: its identity, KMS and the UIDs it may have in the
  * key period of T.  uid[0] is that of the period; uid[1] that of the
  * neighbour, when T lies within the live window of the boundary. */
+struct mcx_end_id {
+    uint8_t b[MCX_ID_MAX];
+    size_t n; /* MCX_UID_SIZE, but for monthly tel URIs */
+};
 struct mcx_end {
     const char *uri;
     struct mcx_kms_info kms;
     struct mcx_kms_pub *pub; /* a reference */
     uint64_t no[2];
-    struct mcx_uid uid[2];
+    struct mcx_end_id uid[2];
     size_t n;
 };
+static inline struct mcx_bytes
+mcx_end_id(const struct mcx_end *end, size_t i)
+{
+    return mcx_bytes(end->uid[i].b, end->uid[i].n);
+}
 /* Fills no, uid and n from uri and kms.  'neighbour' allows uid[1].
  * MCX_E_ARG: T lies before the first period. */
 mcx_err mcx_end_uids(struct mcx_end *end, int64_t t_ms,

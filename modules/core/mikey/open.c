@@ -208,7 +208,7 @@ narrow(struct mcx_end *end, struct mcx_bytes uid)
     size_t i;
 
     for (i = 0; i < end->n; i++) {
-        if (mcx_bytes_eq(uid, mcx_bytes(end->uid[i].b, MCX_UID_SIZE))) {
+        if (mcx_bytes_eq(uid, mcx_end_id(end, i))) {
             end->uid[0] = end->uid[i];
             end->no[0] = end->no[i];
             end->n = 1;
@@ -293,6 +293,7 @@ take_hidden(struct opening *o)
     o->late = true;
     o->km->initiator[0] = '\0';
     memcpy(end->uid[0].b, uidi->data.p, MCX_UID_SIZE);
+    end->uid[0].n = MCX_UID_SIZE;
     end->n = 1;
     return MCX_OK;
 }

@@ -1184,6 +1184,121 @@ key_parameters(void **state)
     }
 }
 
+static struct mcx_user_key *
+issue_monthly(const char *uri, uint64_t month)
+{
+    MCX_SECRET(mcx_rsk, rsk);
+    MCX_SECRET(mcx_ssk, ssk);
+    uint8_t pvt[MCX_ECCSI_PT_SIZE], id[MCX_ID_MAX];
+    struct mcx_user_key *key = NULL;
+    size_t n;
+
+    assert_int_equal(mcx_monthly_id(id, &n, mcx_bytes_str(uri), month),
+                     MCX_OK);
+    assert_int_equal(mcx_kms_master_issue(w.master, mcx_bytes(id, n), &rsk,
+                                          &ssk, pvt, &w.te.env),
+                     MCX_OK);
+    assert_int_equal(mcx_user_key_new(&key, w.pub, mcx_bytes(id, n), &rsk,
+                                      &ssk, pvt, NULL),
+                     MCX_OK);
+    return key;
+}
+
+/* TEST RFC 6509 3.2: tel URIs with monthly keys, ID scheme 1. */
+static void
+monthly_tel(void **state)
+{
+    static const char want[] = "2011-02\0tel:+447700900123";
+    static const char *const tel[] = { "tel:+447700900123",
+                                       "tel:+447700900124" };
+    static struct mcx_key_msg km, sent;
+    static struct mcx_mikey_msg m;
+    static uint8_t buf[ROOM];
+    struct mcx_kms_info info = w.info;
+    struct mcx_ring *ring = NULL;
+    struct mcx_build how = plan(MCX_KIND_PCK, tel[0], tel[1]);
+    struct mcx_open o = rules(tel[1], tel[0]);
+    uint8_t id[MCX_ID_MAX];
+    uint64_t month;
+    struct mcx_bytes b;
+    size_t i, n;
+
+    (void)state;
+    rewind_clock();
+    assert_int_equal(mcx_monthly_id(id, &n, mcx_bytes_str(tel[0]),
+                                    111 * 12 + 1),
+                     MCX_OK);
+    assert_int_equal(n, sizeof want); /* with its NUL */
+    assert_memory_equal(id, want, n);
+    assert_int_equal(mcx_monthly_id(id, &n, mcx_bytes_str(ALICE), 1),
+                     MCX_E_ARG);
+    assert_int_equal(mcx_monthly_id(id, &n, mcx_bytes_str("tel:+44 1"), 1),
+                     MCX_E_ARG);
+    /* Seconds around a month's end, a leap day, the first second. */
+    assert_int_equal(mcx_month_no(&month, 0), MCX_OK);
+    assert_true(month == 0);
+    assert_int_equal(mcx_month_no(&month, -1), MCX_E_ARG);
+    assert_int_equal(mcx_month_no(&month,
+                                  INT64_C(1709251199) + MCX_NTP_UNIX_DIFF),
+                     MCX_OK); /* 2024-02-29T23:59:59Z */
+    assert_true(month == 124 * 12 + 1);
+    assert_int_equal(mcx_month_no(&month,
+                                  INT64_C(1709251200) + MCX_NTP_UNIX_DIFF),
+                     MCX_OK);
+    assert_true(month == 124 * 12 + 2);
+    assert_int_equal(mcx_month_no(&month, now_ms / 1000 + MCX_NTP_UNIX_DIFF),
+                     MCX_OK);
+    assert_true(month == 126 * 12 + 2);
+    info.monthly_tel = true;
+    assert_int_equal(mcx_ring_new(&ring, &w.te.env), MCX_OK);
+    assert_int_equal(mcx_ring_allowed(ring), 0);
+    assert_int_equal(mcx_ring_add_kms(ring, &info, w.pub), MCX_OK);
+    for (i = 0; i < 2; i++) {
+        struct mcx_user_key *key = issue_monthly(tel[i], month);
+
+        assert_int_equal(mcx_ring_add_user(ring, tel[i], KMS, month, key),
+                         MCX_OK);
+        mcx_user_key_free(key);
+    }
+    how.ring = o.ring = ring;
+    how.sakke_to_self = true;
+    b = build(buf, &how, &sent);
+    assert_int_equal(mcx_mikey_parse(&m, b, NULL), MCX_OK);
+    assert_int_equal(m.sakke.scheme, 1);
+    assert_int_equal(m.ext[0].data.p[2], 1);
+    opens(&km, b, &o);
+    assert_memory_equal(km.key.b, sent.key.b, 16);
+    o.self = tel[0];
+    o.allow_self = true;
+    opens(&km, b, &o);
+    assert_true(km.to_self);
+    /* A hashed identifier is not one of theirs, and hides nobody. */
+    o = rules(tel[1], tel[0]);
+    assert_int_equal(mcx_ring_add_kms(ring, &w.info, w.pub), MCX_OK);
+    for (i = 0; i < 2; i++) { /* the change of format dropped the keys */
+        assert_false(mcx_ring_has_user(ring, tel[i]));
+        give(ring, tel[i], w.no);
+    }
+    o.ring = ring;
+    refuses(b, &o, MCX_R_SIGNATURE, "SIGN");
+    mcx_ring_free(ring);
+    how.ring = ring = NULL;
+    assert_int_equal(mcx_ring_new(&ring, &w.te.env), MCX_OK);
+    assert_int_equal(mcx_ring_add_kms(ring, &info, w.pub), MCX_OK);
+    {
+        struct mcx_user_key *key = issue_monthly(tel[0], month);
+
+        assert_int_equal(mcx_ring_add_user(ring, tel[0], KMS, month, key),
+                         MCX_OK);
+        mcx_user_key_free(key);
+    }
+    how.ring = ring;
+    how.hide_responder = true;
+    n = ROOM;
+    assert_int_equal(mcx_mikey_build(buf, &n, NULL, &how, NULL), MCX_E_ARG);
+    mcx_ring_free(ring);
+}
+
 /* Every SP parameter that asks for something else than can be had. */
 static void
 policy(void **state)
@@ -1284,6 +1399,7 @@ main(void)
         cmocka_unit_test(to_self),
         cmocka_unit_test(five_steps),
         cmocka_unit_test(key_parameters),
+        cmocka_unit_test(monthly_tel),
         cmocka_unit_test(policy),
         cmocka_unit_test(arguments),
     };

@@ -30,8 +30,17 @@ mcx_kms_info_valid(const struct mcx_kms_info *kms, int64_t t_ms)
 static mcx_err
 add(struct mcx_end *end, uint64_t no)
 {
-    MCX_TRY(mcx_uid(&end->uid[end->n], mcx_bytes_str(end->uri),
-                    mcx_bytes_str(end->kms.uri), &end->kms.period, no));
+    struct mcx_end_id *id = &end->uid[end->n];
+    struct mcx_uid uid;
+
+    if (end->kms.monthly_tel) {
+        MCX_TRY(mcx_monthly_id(id->b, &id->n, mcx_bytes_str(end->uri), no));
+    } else {
+        MCX_TRY(mcx_uid(&uid, mcx_bytes_str(end->uri),
+                        mcx_bytes_str(end->kms.uri), &end->kms.period, no));
+        memcpy(id->b, uid.b, sizeof uid.b);
+        id->n = sizeof uid.b;
+    }
     end->no[end->n++] = no;
     return MCX_OK;
 }
@@ -44,6 +53,11 @@ mcx_end_uids(struct mcx_end *end, int64_t t_ms, bool neighbour)
     uint64_t no;
 
     end->n = 0;
+    if (end->kms.monthly_tel) {
+        /* SPEC RFC 6509 3.2: the month is that of T, and no other. */
+        MCX_TRY(mcx_month_no(&no, t));
+        return add(end, no);
+    }
     MCX_TRY(mcx_period_no(&no, period, t));
     MCX_TRY(add(end, no));
     start = mcx_period_start(period, no);
@@ -93,7 +107,7 @@ mcx_end_signer(struct mcx_end *end, struct mcx_user_key **key,
     }
     /* A key of another KMS or period would sign what nobody can verify. */
     if (!mcx_bytes_eq(mcx_user_key_id(*key),
-                      mcx_bytes(end->uid[0].b, MCX_UID_SIZE))) {
+                      mcx_end_id(end, 0))) {
         return fail(why, MCX_E_NO_PERIOD, MCX_R_NO_PERIOD_KEY, "IDRi");
     }
     return MCX_OK;
@@ -112,7 +126,7 @@ mcx_end_verify(const struct mcx_end *end, struct mcx_bytes covered,
         struct mcx_why one = { 0 };
 
         err = mcx_eccsi_verify(end->pub,
-                               mcx_bytes(end->uid[i].b, MCX_UID_SIZE),
+                               mcx_end_id(end, i),
                                covered, sign, &one);
         if (err == MCX_OK) {
             if (which) {

@@ -323,7 +323,10 @@ cert_info(struct load *ld, struct mcx_kms_info *info,
     MCX_TRY(validity(ld, &info->valid_from_unix, &info->valid_to_unix, cert));
     MCX_TRY(boolean(ld, &info->revoked, cert, "Revoked"));
     MCX_TRY(leaf(ld, &at, &format, cert, "UserIdFormat", true));
-    if (!mcx_bytes_eq(format, mcx_bytes_str("2"))) {
+    info->monthly_tel = mcx_bytes_eq(format, mcx_bytes_str("1"))
+                        && (mcx_ring_allowed(ld->ring)
+                            & MCX_PEER_MONTHLY_TEL);
+    if (!mcx_bytes_eq(format, mcx_bytes_str("2")) && !info->monthly_tel) {
         return refuse(ld, MCX_E_UNSUPPORTED, at, "UserIdFormat is not 2, the "
                       "hashed identifiers of TS 33.180 F.2.1");
     }
@@ -444,6 +447,31 @@ check_uid(struct load *ld, const struct mcx_xml *set, const char *user,
     return MCX_OK;
 }
 
+/* The same under the KMS option monthly-tel: UserID is the identifier of RFC
+ * 6509 3.2 in hexadecimal, KeyPeriodNo the month counted from January
+ * 1900. */
+static mcx_err
+check_monthly(struct load *ld, const struct mcx_xml *set, const char *user,
+              uint64_t no, uint8_t id[MCX_ID_MAX], size_t *n)
+{
+    uint8_t said[MCX_ID_MAX];
+    const struct mcx_xml *at;
+    struct mcx_bytes b;
+
+    MCX_TRY(leaf(ld, &at, &b, set, "UserID", true));
+    if (mcx_monthly_id(id, n, mcx_bytes_str(user), no) != MCX_OK) {
+        return refuse(ld, MCX_E_MALFORMED, at, "%s is no tel URI with monthly "
+                      "keys (RFC 6509 3.2)", user);
+    }
+    if (b.n != 2 * *n || mcx_hex_decode(said, *n, b, NULL) != MCX_OK
+        || !mcx_bytes_eq(mcx_bytes(said, *n), mcx_bytes(id, *n))) {
+        return refuse(ld, MCX_E_AUTH, at, "UserID is not the identifier of %s "
+                      "in month %llu (RFC 6509 3.2)", user,
+                      (unsigned long long)no);
+    }
+    return MCX_OK;
+}
+
 static mcx_err
 check_time(struct load *ld, const struct mcx_xml *set, const char *user)
 {
@@ -489,6 +517,8 @@ take_set(struct load *ld, const struct mcx_xml *set)
     const struct mcx_xml *at, *no_at;
     struct mcx_why why = { 0 };
     struct mcx_uid uid;
+    uint8_t id[MCX_ID_MAX];
+    size_t id_n = 0;
     uint64_t no = 0;
     mcx_err err;
 
@@ -517,10 +547,17 @@ take_set(struct load *ld, const struct mcx_xml *set)
                      (unsigned long long)info.period.length_s);
         goto out;
     }
-    MCX_TRY_OR(err, check_uid(ld, set, user, kms, &info.period, no, &uid),
-               out);
-    err = mcx_user_key_new(&key, pub, mcx_bytes(uid.b, sizeof uid.b), &rsk,
-                           &ssk, pvt, &why);
+    if (info.monthly_tel) {
+        MCX_TRY_OR(err, check_monthly(ld, set, user, no, id, &id_n), out);
+    } else {
+        MCX_TRY_OR(err, check_uid(ld, set, user, kms, &info.period, no,
+                                  &uid),
+                   out);
+        memcpy(id, uid.b, sizeof uid.b);
+        id_n = sizeof uid.b;
+    }
+    err = mcx_user_key_new(&key, pub, mcx_bytes(id, id_n), &rsk, &ssk, pvt,
+                           &why);
     if (err != MCX_OK) {
         at = key_at(set, &why);
         err = refuse(ld, err, at, "%s of %s, period %llu: %s%s%s%s", at->name,

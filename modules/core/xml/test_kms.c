@@ -182,6 +182,34 @@ teardown(void **state)
 
 /* ---- taken ------------------------------------------------------------- */
 
+/* UserIdFormat 1 only under the KMS option, and then no other format; a key
+ * set's UserID is compared with the identifier of RFC 6509 3.2. */
+static void
+monthly_tel_is_an_option(void **state)
+{
+    struct mcx_ring *ring = ring_new();
+    struct mcx_kms_info info;
+    char *xml = edit(cert_xml, "<UserIdFormat>2</", "<UserIdFormat>1</");
+    char *other = edit(cert_xml, "<UserIdFormat>2</", "<UserIdFormat>3</");
+
+    (void)state;
+    assert_int_equal(load(ring, xml), MCX_E_UNSUPPORTED);
+    mcx_ring_allow(ring, MCX_PEER_MONTHLY_TEL);
+    assert_int_equal(load(ring, other), MCX_E_UNSUPPORTED);
+    assert_int_equal(load(ring, xml), MCX_OK);
+    assert_int_equal(mcx_ring_kms(ring, mcx_bytes_str(kms_uri), &info, NULL),
+                     MCX_OK);
+    assert_true(info.monthly_tel);
+    assert_int_equal(load(ring, keys_xml), MCX_E_MALFORMED); /* a SIP URI */
+    assert_non_null(strstr(text.s, "RFC 6509 3.2"));
+    counts(ring, 1, 0);
+    assert_int_equal(load(ring, cert_xml), MCX_OK); /* format 2 still is */
+    assert_int_equal(load(ring, keys_xml), MCX_OK);
+    free(xml);
+    free(other);
+    mcx_ring_free(ring);
+}
+
 static void
 takes_certificate_and_keys(void **state)
 {
@@ -828,6 +856,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_certificate_and_keys),
+        cmocka_unit_test(monthly_tel_is_an_option),
         cmocka_unit_test(takes_what_the_field_sends),
         cmocka_unit_test(wraps_and_caches_are_read),
         cmocka_unit_test(bad_certificates_are_refused),
