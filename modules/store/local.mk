@@ -27,8 +27,8 @@ store_la_LIBADD = libmcx-store.la libmcx-core.la
 endif
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_store test_store_many test_store_power
-TESTS += test_store test_store_many test_store_power
+check_PROGRAMS += test_store test_store_many test_store_oom test_store_power
+TESTS += test_store test_store_many test_store_oom test_store_power
 store_test_cppflags = $(CORE_TEST_CPPFLAGS) $(SQLITE_CFLAGS)
 store_test_libs = libmcx-store.la $(CORE_TEST_LIBS) $(SQLITE_LIBS)
 test_store_SOURCES = modules/store/test_store.c modules/store/test_kit.h \
@@ -39,6 +39,12 @@ test_store_many_SOURCES = modules/store/test_store_many.c \
 	modules/store/test_kit.h modules/store/store.c
 test_store_many_CPPFLAGS = $(store_test_cppflags)
 test_store_many_LDADD = $(store_test_libs)
+test_store_oom_SOURCES = modules/store/test_store_oom.c \
+	modules/store/test_kit.h modules/store/store.c
+test_store_oom_CPPFLAGS = $(store_test_cppflags)
+test_store_oom_LDADD = $(store_test_libs)
+test_store_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
+	-Wl,--wrap=realloc
 test_store_power_SOURCES = modules/store/test_store_power.c \
 	modules/store/test_kit.h modules/store/test_vfs.c \
 	modules/store/test_vfs.h modules/store/store.c

@@ -456,6 +456,16 @@ sql_int(struct mcx_store_db *db, const char *sql, int64_t *out)
     return rc == SQLITE_ROW ? MCX_OK : store_error(db, rc);
 }
 
+/* A value that must be there. */
+static mcx_err
+head_part(struct mcx_store_db *db, const char *name, uint8_t *out,
+          size_t room, size_t *n)
+{
+    mcx_err err = store_meta_get(db, name, out, room, n);
+
+    return err == MCX_E_NO_KEY || err == MCX_E_MALFORMED ? MCX_E_AUTH : err;
+}
+
 /* Reads the head and finds the store's keys.  MCX_E_NO_KEY: the file is there
  * and empty.  MCX_E_STATE: its making was cut short, and only one who may
  * write can undo what there is of it. */
@@ -470,16 +480,21 @@ read_head(struct mcx_store_db *db, const struct mcx_store_config *config,
     uint8_t head[KEK_HEAD], wrapped[MCX_STORE_WRAP_MAX];
     int64_t id = 0, version = 0, tables = 0;
     size_t n = 0;
+    mcx_err err;
 
-    if (sql_int(db, "PRAGMA application_id", &id) != MCX_OK
-        || sql_int(db, "PRAGMA user_version", &version) != MCX_OK
-        || sql_int(db, "SELECT count(*) FROM sqlite_schema", &tables)
-               != MCX_OK) {
-        if (sqlite3_extended_errcode(db->sql) == SQLITE_READONLY_ROLLBACK) {
-            return MCX_E_STATE;
-        }
-        return say(text, MCX_E_IO, "cannot be read as a store",
-                   config->path);
+    err = sql_int(db, "PRAGMA application_id", &id);
+    if (err == MCX_OK) {
+        err = sql_int(db, "PRAGMA user_version", &version);
+    }
+    if (err == MCX_OK) {
+        err = sql_int(db, "SELECT count(*) FROM sqlite_schema", &tables);
+    }
+    if (err != MCX_OK
+        && sqlite3_extended_errcode(db->sql) == SQLITE_READONLY_ROLLBACK) {
+        return MCX_E_STATE;
+    }
+    if (err != MCX_OK) {
+        return say(text, err, "cannot be read as a store", config->path);
     }
     if (id == 0 && version == 0 && tables == 0) {
         return MCX_E_NO_KEY;
@@ -492,19 +507,24 @@ read_head(struct mcx_store_db *db, const struct mcx_store_config *config,
                    "was made by a newer version of this program",
                    config->path);
     }
-    if (store_meta_get(db, "uid", db->uid, sizeof db->uid, &n) != MCX_OK
-        || n != sizeof db->uid
-        || store_meta_get(db, "kek", head, sizeof head, &n) != MCX_OK
-        || n != sizeof head
-        || store_meta_get(db, "keys", wrapped, sizeof wrapped, &n)
-               != MCX_OK) {
-        return say(text, MCX_E_AUTH, "the head is damaged", config->path);
+    err = head_part(db, "uid", db->uid, sizeof db->uid, &n);
+    if (err == MCX_OK && n == sizeof db->uid) {
+        err = head_part(db, "kek", head, sizeof head, &n);
     }
+    if (err == MCX_OK && n == sizeof head) {
+        err = head_part(db, "keys", wrapped, sizeof wrapped, &n);
+    } else if (err == MCX_OK) {
+        err = MCX_E_AUTH;
+    }
+    if (err == MCX_E_AUTH) {
+        return say(text, err, "the head is damaged", config->path);
+    }
+    MCX_TRY(err);
     if (head[0] != sort_of(config)) {
         return say(text, MCX_E_CONFIG, sorts[head[0] < 4 ? head[0] : 0],
                    config->path);
     }
-    mcx_err err = unwrap(db, config, head, mcx_bytes(wrapped, n), text);
+    err = unwrap(db, config, head, mcx_bytes(wrapped, n), text);
     if (err == MCX_E_AUTH) {
         return say(text, err, "wrong key, or the head was changed; nothing "
                    "was changed", config->path);

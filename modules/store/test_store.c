@@ -547,6 +547,92 @@ test_wiped(void **state)
     kit_fini(&k);
 }
 
+/* How often 'mask' xor 0xff occurs in memory that can be written: only so can
+ * one look for octets without having a copy of them. */
+static int
+in_memory(const uint8_t *mask, size_t n)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    uint8_t *block = malloc(1 << 20);
+    char line[512];
+    int found = 0;
+
+    assert_non_null(maps);
+    assert_non_null(block);
+    assert_true(mem >= 0);
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long from, to, at;
+        char r, w;
+
+        if (sscanf(line, "%lx-%lx %c%c", &from, &to, &r, &w) != 4
+            || w != 'w') {
+            continue;
+        }
+        for (at = from; at < to; at += 1 << 20) {
+            ssize_t got = pread(mem, block, 1 << 20, (off_t)at), i;
+
+            if (at + (1 << 20) > to && got > (ssize_t)(to - at)) {
+                got = (ssize_t)(to - at);
+            }
+            for (i = 0; i + (ssize_t)n <= got; i++) {
+                size_t j = 0;
+
+                while (j < n
+                       && (block[(size_t)i + j] ^ mask[j]) == 0xff) {
+                    j++;
+                }
+                /* Not in the block itself, which was read before. */
+                found += j == n && !(from <= (uintptr_t)block
+                                     && (uintptr_t)block < to);
+            }
+        }
+    }
+    mcx_wipe(block, 1 << 20);
+    free(block);
+    (void)close(mem);
+    (void)fclose(maps);
+    return found;
+}
+
+/* After staging, committing, writing, wiping, reading back: one copy of the
+ * octets in guarded memory while the key is there, none when it is not. */
+static void
+test_memory(void **state)
+{
+    uint8_t mask[16];
+    struct mcx_key *key;
+    struct kit k;
+    size_t i;
+
+    (void)state;
+    {
+        MCX_SECRET(mcx_ssv, ssv);
+
+        kit_octets(&ssv, 777);
+        for (i = 0; i < sizeof mask; i++) {
+            mask[i] = ssv.b[i] ^ 0xff;
+        }
+    }
+    kit_init(&k);
+    kit_open(&k);
+    key = kit_key(&k, MCX_KIND_CSK, 777);
+    assert_int_equal(mcx_keys_sync(k.keys), MCX_OK);
+    assert_int_equal(in_memory(mask, sizeof mask), 1);
+    mcx_key_unref(key);
+    kit_close(&k);
+    assert_int_equal(in_memory(mask, sizeof mask), 0);
+    kit_open(&k);
+    assert_int_equal(in_memory(mask, sizeof mask), 1);
+    key = mcx_keys_by_id(k.keys, MCX_KIND_CSK, kit_id(MCX_KIND_CSK, 777));
+    mcx_key_drop(key);
+    mcx_key_unref(key);
+    assert_int_equal(in_memory(mask, sizeof mask), 0);
+    assert_int_equal(mcx_keys_sync(k.keys), MCX_OK);
+    assert_int_equal(in_memory(mask, sizeof mask), 0);
+    kit_fini(&k);
+}
+
 static void
 count_one(void *arg, const struct mcx_store_key *key)
 {
@@ -965,6 +1051,7 @@ main(void)
         cmocka_unit_test(test_not_a_store),
         cmocka_unit_test(test_nothing_in_clear),
         cmocka_unit_test(test_wiped),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_revoked),
         cmocka_unit_test(test_tampered),
         cmocka_unit_test(test_log),
