@@ -38,6 +38,23 @@ MCX_API mcx_err mcx_kms_load(struct mcx_ring *ring, struct mcx_bytes xml,
                              const char *name, const struct mcx_env *env,
                              struct mcx_kms_loaded *loaded,
                              struct mcx_text *text) MCX_MUST_USE;
+/* What a document may bring, for one that answers a request of ours. */
+struct mcx_kms_only {
+    /* Key sets of another user or KMS are refused (MCX_E_AUTH), each by
+     * itself; NULL: of anybody. */
+    const char *user_uri, *kms_uri;
+    /* Certificates for which this says false are passed over, and logged;
+     * NULL: none are. */
+    bool (*cert)(void *arg, const struct mcx_kms_info *info);
+    void *arg;
+};
+/* The same as mcx_kms_load(), narrowed by 'only' (NULL: not at all). */
+MCX_API mcx_err mcx_kms_load_only(struct mcx_ring *ring, struct mcx_bytes xml,
+                                  const char *name,
+                                  const struct mcx_kms_only *only,
+                                  const struct mcx_env *env,
+                                  struct mcx_kms_loaded *loaded,
+                                  struct mcx_text *text) MCX_MUST_USE;
 /* Every *.xml of folder 'dir' through env->list_dir and env->read_file; all
  * certificates first, then all key sets.  Stops at the first bad file; a key
  * set that is only MCX_E_EXPIRED is left out and logged.  A folder without
@@ -125,6 +142,51 @@ MCX_API mcx_err mcx_kms_request_read(struct mcx_kms_request *out,
 MCX_API mcx_err mcx_kms_request_write(char **out, size_t *n,
                                       const struct mcx_kms_request *req)
     MCX_MUST_USE;
+
+/* ---- KmsResponse, as the asker judges it ------------------------------- */
+
+enum mcx_kms_what {
+    MCX_KMS_ANY, /* expected: whatever it is; found: a KmsError */
+    MCX_KMS_INIT,
+    MCX_KMS_KEYPROV,
+    MCX_KMS_CERTCACHE
+};
+/* What the answer must say. */
+struct mcx_kms_expect {
+    enum mcx_kms_what what;
+    const char *user_uri, *kms_uri;
+    const char *client_req_url; /* NULL: not judged (a stored answer) */
+    /* How far Time may lie from 'now_unix_ms'; negative: not judged. */
+    int64_t now_unix_ms, window_ms;
+};
+/* A key set as announced: nothing of it has been checked yet but that its
+ * UserUri and KmsUri are the ones expected. */
+struct mcx_kms_announced {
+    uint64_t period_no;
+    int64_t valid_to_unix; /* 0: open */
+    bool revoked;
+};
+enum { MCX_KMS_SETS_MAX = 16 };
+struct mcx_kms_reply {
+    enum mcx_kms_what what;
+    int64_t time_unix_ms;
+    uint64_t error_code; /* of a KmsError, and its text, "" when none */
+    char error_msg[MCX_KMS_MSG_MAX];
+    bool has_cache_num;
+    uint64_t cache_num;
+    size_t n_sets; /* those past MCX_KMS_SETS_MAX are not listed */
+    struct mcx_kms_announced set[MCX_KMS_SETS_MAX];
+};
+/* Reads a KmsResponse (or the one in a SignedKmsResponse, without judging the
+ * signature) and compares it with 'expect'; keys and certificates are left to
+ * mcx_kms_load_only().  'text' says what is wrong.
+ * MCX_E_PEER: a KmsError, whose code and text are in 'out'; MCX_E_MALFORMED,
+ * MCX_E_TOOBIG, MCX_E_NOMEM; MCX_E_AUTH: UserUri, KmsUri or ClientReqUrl is
+ * another; MCX_E_SKEW: Time; MCX_E_POLICY: another message than asked for. */
+MCX_API mcx_err mcx_kms_reply_read(struct mcx_kms_reply *out,
+                                   struct mcx_bytes xml,
+                                   const struct mcx_kms_expect *expect,
+                                   struct mcx_text *text) MCX_MUST_USE;
 
 /* ---- mcptt-info -------------------------------------------------------- */
 

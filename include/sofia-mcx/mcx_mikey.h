@@ -311,6 +311,10 @@ MCX_API mcx_err mcx_ring_add_kms(struct mcx_ring *ring,
 MCX_API mcx_err mcx_ring_add_user(struct mcx_ring *ring, const char *uri,
                                   const char *kms_uri, uint64_t no,
                                   struct mcx_user_key *key) MCX_MUST_USE;
+/* Takes that user key out again and gives back the ring's reference; nothing
+ * happens when it is not there. */
+MCX_API void mcx_ring_drop_user(struct mcx_ring *ring, const char *uri,
+                                const char *kms_uri, uint64_t no);
 /* Is there a user key of 'uri', whatever the period? */
 MCX_API bool mcx_ring_has_user(struct mcx_ring *ring, const char *uri);
 /* The KMS to which 'uri' belongs: the one that issued us keys for it; else

@@ -174,7 +174,9 @@ enum mcx_event_kind {
     MCX_EV_REFUSED,    /* a message was refused; nothing changed       */
     MCX_EV_REQUEST,    /* outcome of a request that we prepared        */
     MCX_EV_CALL_KEY,   /* a call's key is in place: media may start    */
-    MCX_EV_PARKED      /* waits for its period key                     */
+    MCX_EV_PARKED,     /* waits for its period key                     */
+    MCX_EV_IDENTITY    /* own user keys of another period are here; who:
+                          the identity                                 */
 };
 
 /* ---- the descriptor ---------------------------------------------------- */
@@ -240,6 +242,13 @@ struct mcx_module {
 
 /* ---- what the host offers ---------------------------------------------- */
 
+/* Work of a module's own, embedded in whatever the module allocates. */
+struct mcx_work {
+    void (*work)(struct mcx_work *work); /* pool */
+    void (*done)(struct mcx_work *work); /* loop; always called, once */
+    bool cancelled; /* in done(): the pool was stopped, work() never ran */
+};
+
 struct mcx_host {
     uint32_t abi, size;
     void *impl; /* the host's own */
@@ -266,7 +275,22 @@ struct mcx_host {
                   const struct mcx_why *why, const char *who);
     /* Adds to a named counter ("csk-download.refused"); names are static. */
     void (*count)(const struct mcx_host *host, const char *name);
+
+    /* From here on: there when 'size' says so (MCX_HOST_HAS()), and not NULL
+     * then.
+     *
+     * Runs 'work' on the pool.  Calls of done() come before stop().  Loop.
+     * MCX_E_BUSY: the queue is full; MCX_E_STATE: stopped; MCX_E_NOMEM. */
+    mcx_err (*submit)(const struct mcx_host *host, struct mcx_work *work);
+    /* The pool is being stopped and waits for work() that runs: what can be
+     * broken off should be.  Any thread. */
+    bool (*stopping)(const struct mcx_host *host);
+    /* The ring has grown: what is parked is tried again.  Loop. */
+    void (*grown)(const struct mcx_host *host);
 };
+#define MCX_HOST_HAS(host, member)                                            \
+    ((host)->size >= offsetof(struct mcx_host, member)                        \
+                         + sizeof((host)->member))
 
 #ifdef __cplusplus
 }

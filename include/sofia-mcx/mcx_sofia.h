@@ -55,7 +55,8 @@ typedef enum {
     mcx_r_register,    /* 'nh': final response, status and phrase     */
     mcx_r_publish,
     mcx_r_download,
-    mcx_r_invite       /* only when the INVITE could not be prepared  */
+    mcx_r_invite,      /* only when the INVITE could not be prepared  */
+    mcx_i_identity     /* own keys of MCXTAG_PEER came from the KMS   */
 } mcx_event_t;
 MCX_API const char *mcx_event_name(mcx_event_t event);
 

@@ -4,6 +4,7 @@
  * struct mcx_host.  SIP, threads and transactions are the glue's. */
 #include <config.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "features.h"
 #include "host.h"
 #include "options.h"
@@ -55,6 +56,72 @@ table_count(const struct mcx_host *table, const char *name)
     mcxh_count(&host->counters, name);
 }
 
+/* A module's work as a job of the pool, which modules do not know. */
+struct work_job {
+    struct mcxh_job job; /* first */
+    struct mcx_work *work;
+};
+
+static void
+run_work(struct mcxh_job *job)
+{
+    struct mcx_work *work = ((struct work_job *)job)->work;
+
+    work->work(work);
+}
+
+static void
+work_done(struct mcxh_job *job)
+{
+    struct mcx_work *work = ((struct work_job *)job)->work;
+
+    work->cancelled = job->cancelled;
+    free(job);
+    work->done(work); /* may free it */
+}
+
+static mcx_err
+table_submit(const struct mcx_host *table, struct mcx_work *work)
+{
+    struct mcxh_host *host = table->impl;
+    struct work_job *j;
+    mcx_err err;
+
+    if (!host->pool) {
+        return MCX_E_STATE;
+    }
+    j = calloc(1, sizeof *j);
+    if (!j) {
+        return MCX_E_NOMEM;
+    }
+    j->job.work = run_work;
+    j->job.done = work_done;
+    j->work = work;
+    err = mcxh_pool_submit(host->pool, &j->job);
+    if (err != MCX_OK) {
+        free(j);
+    }
+    return err;
+}
+
+static bool
+table_stopping(const struct mcx_host *table)
+{
+    struct mcxh_host *host = table->impl;
+
+    return !host->pool || mcxh_pool_stopping(host->pool);
+}
+
+static void
+table_grown(const struct mcx_host *table)
+{
+    struct mcxh_host *host = table->impl;
+
+    if (host->grown) {
+        host->grown(host->grown_arg);
+    }
+}
+
 void
 mcxh_host_init(struct mcxh_host *host, struct mcx_config *config)
 {
@@ -70,6 +137,9 @@ mcxh_host_init(struct mcxh_host *host, struct mcx_config *config)
     host->table.feature = table_feature;
     host->table.event = table_event;
     host->table.count = table_count;
+    host->table.submit = table_submit;
+    host->table.stopping = table_stopping;
+    host->table.grown = table_grown;
 }
 
 struct wanted {

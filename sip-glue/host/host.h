@@ -7,6 +7,7 @@
 
 #include "counters.h"
 #include "loader.h"
+#include "pool.h"
 
 struct mcxh_host {
     struct mcx_host table; /* 'impl' points back here */
@@ -21,6 +22,10 @@ struct mcxh_host {
                  const struct mcx_key_info *info, mcx_err err,
                  const struct mcx_why *why, const char *who);
     void *emit_arg;
+    struct mcxh_pool *pool; /* the glue's; NULL: mcx_host.submit refuses */
+    /* The glue's part of mcx_host.grown; loop. */
+    void (*grown)(void *arg);
+    void *grown_arg;
 };
 
 /* Prepares the table; 'env', 'ring', 'keys', 'replay', 'role', 'self', 'psi'

@@ -139,6 +139,17 @@ mcxh_pool_submit(struct mcxh_pool *pool, struct mcxh_job *job)
 }
 
 bool
+mcxh_pool_stopping(struct mcxh_pool *pool)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&pool->lock);
+    stopping = pool->stopping;
+    pthread_mutex_unlock(&pool->lock);
+    return stopping;
+}
+
+bool
 mcxh_pool_quiet(struct mcxh_pool *pool)
 {
     bool quiet;

@@ -34,6 +34,8 @@ mcx_err mcxh_pool_new(struct mcxh_pool **out, unsigned threads,
  * thread. */
 mcx_err mcxh_pool_submit(struct mcxh_pool *pool,
                          struct mcxh_job *job) MCX_MUST_USE;
+/* Has mcxh_pool_free() begun?  Jobs that run long ask. */
+bool mcxh_pool_stopping(struct mcxh_pool *pool);
 /* Less than half full?  What can wait asks first. */
 bool mcxh_pool_quiet(struct mcxh_pool *pool);
 size_t mcxh_pool_queued(struct mcxh_pool *pool);

@@ -234,6 +234,12 @@ make_tags(mcx_t *mcx)
     return mcx->nua_tags ? MCX_OK : MCX_E_NOMEM;
 }
 
+static void
+on_grown(void *arg)
+{
+    mcxs_parked_retry(arg);
+}
+
 static mcx_err
 make(mcx_t *mcx, tagi_t const *tags, struct mcx_text *text)
 {
@@ -263,6 +269,9 @@ make(mcx_t *mcx, tagi_t const *tags, struct mcx_text *text)
     mcxs_report_init(mcx);
     MCX_TRY(mcxh_pool_new(&mcx->pool, workers, queue, mcxs_post_job,
                           mcx->post));
+    mcx->host.pool = mcx->pool;
+    mcx->host.grown = on_grown;
+    mcx->host.grown_arg = mcx;
     MCX_TRY(start_modules(mcx, text));
     if (mcxs_engine_init() != 0 ||
         mcxs_engine_attach(mcx, &mcxs_call_ops) != 0) {
@@ -350,6 +359,7 @@ mcx_destroy(mcx_t *mcx)
     mcxs_out_forget(mcx, NULL);
     mcxs_refresh_forget(mcx, NULL);
     mcxh_pool_free(mcx->pool); /* posts what it had, as cancelled */
+    mcx->host.pool = NULL;
     if (mcx->host.table.keys) {
         mcx_keys_listen(mcx->host.table.keys, NULL, NULL);
     }

@@ -25,7 +25,7 @@ mcx_event_name(mcx_event_t event)
     static const char *const name[] = {
         "mcx_i_key", "mcx_i_key_retired", "mcx_i_key_wiped", "mcx_i_refused",
         "mcx_i_parked", "mcx_i_call_key", "mcx_r_register", "mcx_r_publish",
-        "mcx_r_download", "mcx_r_invite"
+        "mcx_r_download", "mcx_r_invite", "mcx_i_identity"
     };
 
     return (unsigned)event < sizeof name / sizeof name[0] ? name[event] : "?";
@@ -43,6 +43,8 @@ event_of(enum mcx_event_kind kind)
         return mcx_i_key_wiped;
     case MCX_EV_PARKED:
         return mcx_i_parked;
+    case MCX_EV_IDENTITY:
+        return mcx_i_identity;
     default:
         return mcx_i_refused;
     }
@@ -109,7 +111,8 @@ static void
 emit(void *arg, enum mcx_event_kind kind, const struct mcx_key_info *info,
      mcx_err err, const struct mcx_why *why, const char *who)
 {
-    if (kind == MCX_EV_REFUSED || kind == MCX_EV_PARKED) {
+    if (kind == MCX_EV_REFUSED || kind == MCX_EV_PARKED
+        || kind == MCX_EV_IDENTITY) {
         report(arg, kind, 0, info, err, why, who);
     }
 }

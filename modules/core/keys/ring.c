@@ -366,11 +366,31 @@ user_new(const char *uri, const char *kms_uri, uint64_t no)
     return u;
 }
 
+/* Takes one user key out of the table; NULL when it is not there.  The lock is
+ * held for writing. */
+static struct user *
+user_cut(struct mcx_ring *ring, uint64_t hash, const char *uri,
+         const char *kms_uri, uint64_t no)
+{
+    struct user **link = bucket_of(ring, hash), *u;
+
+    for (; (u = *link) != NULL; link = &u->next) {
+        if (u->no == no && strcmp(u->uri, uri) == 0
+            && strcmp(u->kms_uri, kms_uri) == 0) {
+            *link = u->next;
+            u->next = NULL;
+            ring->n_users--;
+            return u;
+        }
+    }
+    return NULL;
+}
+
 mcx_err
 mcx_ring_add_user(struct mcx_ring *ring, const char *uri, const char *kms_uri,
                   uint64_t no, struct mcx_user_key *key)
 {
-    struct user *u, **link, *old = NULL;
+    struct user *u, **link, *old;
 
     if (!ring || !key || !text_fits(uri, MCX_URI_MAX)
         || !text_fits(kms_uri, MCX_URI_MAX)) {
@@ -383,17 +403,7 @@ mcx_ring_add_user(struct mcx_ring *ring, const char *uri, const char *kms_uri,
     u->hash = mcx_hash(&ring->seed, uri, strlen(uri));
     u->key = mcx_user_key_ref(key);
     (void)pthread_rwlock_wrlock(&ring->lock);
-    link = bucket_of(ring, u->hash);
-    for (; *link; link = &(*link)->next) {
-        if ((*link)->no == no && strcmp((*link)->uri, uri) == 0
-            && strcmp((*link)->kms_uri, kms_uri) == 0) {
-            old = *link;
-            *link = old->next;
-            old->next = NULL;
-            ring->n_users--;
-            break;
-        }
-    }
+    old = user_cut(ring, u->hash, uri, kms_uri, no);
     buckets_grow(ring);
     link = bucket_of(ring, u->hash);
     u->next = *link;
@@ -405,6 +415,29 @@ mcx_ring_add_user(struct mcx_ring *ring, const char *uri, const char *kms_uri,
             "user key of %s, period %llu, from %s", uri,
             (unsigned long long)no, kms_uri);
     return MCX_OK;
+}
+
+void
+mcx_ring_drop_user(struct mcx_ring *ring, const char *uri,
+                   const char *kms_uri, uint64_t no)
+{
+    struct user *u;
+    uint64_t hash;
+
+    if (!ring || !text_fits(uri, MCX_URI_MAX)
+        || !text_fits(kms_uri, MCX_URI_MAX)) {
+        return;
+    }
+    hash = mcx_hash(&ring->seed, uri, strlen(uri));
+    (void)pthread_rwlock_wrlock(&ring->lock);
+    u = user_cut(ring, hash, uri, kms_uri, no);
+    (void)pthread_rwlock_unlock(&ring->lock);
+    if (u) {
+        mcx_log(ring->env, MCX_AREA_KEYS, 7,
+                "user key of %s, period %llu, dropped", uri,
+                (unsigned long long)no);
+    }
+    users_free(u);
 }
 
 /* The first key of 'uri' in its chain at or after 'u'. */

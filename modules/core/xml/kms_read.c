@@ -28,6 +28,7 @@ struct load {
     struct mcx_kms_loaded loaded;
     unsigned pass;
     bool ns_told;
+    const struct mcx_kms_only *only; /* NULL: everything is taken */
     bool folder; /* a worse error than "expired" takes its place */
     mcx_err first; /* the first error; 'text' belongs to it */
 };
@@ -358,6 +359,12 @@ take_cert(struct load *ld, const struct mcx_xml *cert, bool in_init)
     memset(&info, 0, sizeof info);
     MCX_TRY(structure(ld, cert));
     MCX_TRY(cert_info(ld, &info, cert, in_init));
+    if (ld->only && ld->only->cert
+        && !ld->only->cert(ld->only->arg, &info)) {
+        mcx_log(ld->env, MCX_AREA_KMS, 5, "certificate of %s not taken, "
+                "%s:%d", info.uri, ld->name, cert->line);
+        return MCX_OK;
+    }
     MCX_TRY(hex(ld, z, sizeof z, &z_at, cert, "PubEncKey"));
     MCX_TRY(hex(ld, kpak, sizeof kpak, &kpak_at, cert, "PubAuthKey"));
     err = mcx_kms_pub_new(&pub, mcx_bytes(z, sizeof z),
@@ -526,6 +533,16 @@ take_set(struct load *ld, const struct mcx_xml *set)
     MCX_TRY(structure(ld, set));
     MCX_TRY(uri(ld, kms, sizeof kms, set, "KmsUri"));
     MCX_TRY(uri(ld, user, sizeof user, set, "UserUri"));
+    if (ld->only && ld->only->user_uri
+        && strcmp(user, ld->only->user_uri) != 0) {
+        return refuse(ld, MCX_E_AUTH, set, "the key set is of %s, not of %s",
+                      user, ld->only->user_uri);
+    }
+    if (ld->only && ld->only->kms_uri
+        && strcmp(kms, ld->only->kms_uri) != 0) {
+        return refuse(ld, MCX_E_AUTH, set, "the key set is of KMS %s, not of "
+                      "%s", kms, ld->only->kms_uri);
+    }
     MCX_TRY(check_time(ld, set, user));
     MCX_TRY(number(ld, &no, &no_at, set, "KeyPeriodNo", true, TIME_END));
     MCX_TRY(hex(ld, rsk.b, sizeof rsk.b, &at, set, "UserDecryptKey"));
@@ -713,8 +730,18 @@ mcx_kms_load(struct mcx_ring *ring, struct mcx_bytes xml, const char *name,
              const struct mcx_env *env, struct mcx_kms_loaded *loaded,
              struct mcx_text *text)
 {
+    return mcx_kms_load_only(ring, xml, name, NULL, env, loaded, text);
+}
+
+mcx_err
+mcx_kms_load_only(struct mcx_ring *ring, struct mcx_bytes xml,
+                  const char *name, const struct mcx_kms_only *only,
+                  const struct mcx_env *env, struct mcx_kms_loaded *loaded,
+                  struct mcx_text *text)
+{
     struct load ld = { .ring = ring, .env = env, .name = name ? name : "xml",
-                       .text = text, .pass = PASS_CERTS | PASS_SETS };
+                       .text = text, .only = only,
+                       .pass = PASS_CERTS | PASS_SETS };
     mcx_err err;
 
     if (text) {

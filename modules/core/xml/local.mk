@@ -2,6 +2,7 @@
 # that sees libxml2.  Floor 3: stands on ident and the ring.
 libmcx_core_all_la_SOURCES += \
 	modules/core/xml/kms_read.c \
+	modules/core/xml/kms_reply.c \
 	modules/core/xml/kms_request.c \
 	modules/core/xml/kms_write.c \
 	modules/core/xml/mcinfo.c \
@@ -11,6 +12,11 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/xml/tree.h
 
 if HAVE_CMOCKA
+check_PROGRAMS += test_kms_reply
+TESTS += test_kms_reply
+test_kms_reply_SOURCES = modules/core/xml/test_kms_reply.c
+test_kms_reply_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_kms_reply_LDADD = $(CORE_TEST_LIBS)
 check_PROGRAMS += test_mcinfo test_kms test_kms_request
 TESTS += test_mcinfo test_kms test_kms_request
 test_mcinfo_SOURCES = modules/core/xml/test_mcinfo.c

@@ -138,6 +138,8 @@ keep_attributes(struct mcx_xml *x, const xmlChar **attr, int n)
             keep(x->type, sizeof x->type, value, value_n);
         } else if (!uri && strcmp(name, "Role") == 0) {
             keep(x->role, sizeof x->role, value, value_n);
+        } else if (!uri && strcmp(name, "CacheNum") == 0) {
+            keep(x->cache_num, sizeof x->cache_num, value, value_n);
         } else if (uri && strcmp(uri, NS_XSI) == 0
                    && strcmp(name, "type") == 0) {
             const char *colon = memchr(value, ':', value_n);

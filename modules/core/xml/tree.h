@@ -40,6 +40,7 @@ struct mcx_xml {
     char type[MCX_XML_ATTR_MAX];     /* attribute "type"                 */
     char role[MCX_XML_ATTR_MAX];     /* attribute "Role"                 */
     char xsi_type[MCX_XML_ATTR_MAX]; /* attribute "xsi:type", no prefix  */
+    char cache_num[MCX_XML_ATTR_MAX]; /* attribute "CacheNum"            */
     struct mcx_xml *parent, *first, *last, *next;
     struct mcx_xml *older; /* every node of the document, for freeing    */
 };
