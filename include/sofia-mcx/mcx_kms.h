@@ -46,6 +46,8 @@ struct mcx_kms_only {
     /* Certificates for which this says false are passed over, and logged;
      * NULL: none are. */
     bool (*cert)(void *arg, const struct mcx_kms_info *info);
+    /* Told of each key set that went to the ring; NULL: nobody is. */
+    void (*took)(void *arg, uint64_t period_no);
     void *arg;
 };
 /* The same as mcx_kms_load(), narrowed by 'only' (NULL: not at all). */
@@ -174,7 +176,7 @@ struct mcx_kms_reply {
     char error_msg[MCX_KMS_MSG_MAX];
     bool has_cache_num;
     uint64_t cache_num;
-    size_t n_sets; /* those past MCX_KMS_SETS_MAX are not listed */
+    size_t n_sets; /* more of one user are refused (MCX_E_TOOBIG) */
     struct mcx_kms_announced set[MCX_KMS_SETS_MAX];
 };
 /* Reads a KmsResponse (or the one in a SignedKmsResponse, without judging the

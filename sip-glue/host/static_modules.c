@@ -13,6 +13,7 @@ extern const struct mcx_module mcx_module_csk_upload;
 extern const struct mcx_module mcx_module_csk_download;
 extern const struct mcx_module mcx_module_srtp;
 extern const struct mcx_module mcx_module_store;
+extern const struct mcx_module mcx_module_kms;
 
 static const struct mcx_module *const table[] = {
     &mcx_module_keymgmt,
@@ -20,6 +21,7 @@ static const struct mcx_module *const table[] = {
     &mcx_module_csk_download,
     &mcx_module_srtp,
     &mcx_module_store,
+    &mcx_module_kms,
     NULL
 };
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <pthread.h>
+#include <unistd.h>
 #include "host/features.h"
 #include "host/host.h"
 #include "host/options.h"
@@ -309,6 +311,116 @@ counters(void **state)
     mcxh_counters_deinit(&c);
 }
 
+/* ---- work of modules --------------------------------------------------- */
+
+struct task {
+    struct mcx_work work; /* first */
+    const struct mcx_host *host;
+    unsigned worked, finished;
+    bool was_cancelled, saw_stop, slow;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct mcxh_job *job[4];
+    size_t n;
+    unsigned grown;
+} posted = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void
+post(void *arg, struct mcxh_job *job)
+{
+    (void)arg;
+    pthread_mutex_lock(&posted.lock);
+    posted.job[posted.n++] = job;
+    pthread_mutex_unlock(&posted.lock);
+}
+
+static void
+do_work(struct mcx_work *work)
+{
+    struct task *t = (struct task *)work;
+
+    t->worked++;
+    while (t->slow && !t->saw_stop) {
+        t->saw_stop = t->host->stopping(t->host);
+        usleep(1000);
+    }
+}
+
+static void
+work_is_done(struct mcx_work *work)
+{
+    struct task *t = (struct task *)work;
+
+    t->finished++;
+    t->was_cancelled = work->cancelled;
+}
+
+static void
+on_grown(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+/* Work runs once and ends once, on the pool and on the loop; one that waits
+ * behind a slow one when the pool ends is told that it never ran, and the slow
+ * one sees the end coming. */
+static void
+work_of_modules(void **state)
+{
+    struct task quick = { .work = { do_work, work_is_done, false } };
+    struct task slow = quick, late = quick;
+    struct mcxh_host host;
+    size_t n = 0;
+
+    (void)state;
+    mcxh_host_init(&host, NULL);
+    assert_true(MCX_HOST_HAS(&host.table, grown));
+    quick.host = slow.host = late.host = &host.table;
+    assert_int_equal(host.table.submit(&host.table, &quick.work),
+                     MCX_E_STATE);
+    assert_true(host.table.stopping(&host.table));
+    host.table.grown(&host.table); /* nobody listens */
+    assert_int_equal(mcxh_pool_new(&host.pool, 1, 8, post, NULL), MCX_OK);
+    host.grown = on_grown;
+    host.grown_arg = &posted.grown;
+    host.table.grown(&host.table);
+    assert_int_equal(posted.grown, 1);
+    assert_false(host.table.stopping(&host.table));
+    assert_int_equal(host.table.submit(&host.table, &quick.work), MCX_OK);
+    for (int i = 0; i < 5000 && n == 0; i++) {
+        usleep(1000);
+        pthread_mutex_lock(&posted.lock);
+        n = posted.n;
+        pthread_mutex_unlock(&posted.lock);
+    }
+    assert_int_equal(n, 1);
+    assert_int_equal(quick.worked, 1);
+    assert_int_equal(quick.finished, 0);
+    posted.job[0]->done(posted.job[0]);
+    assert_int_equal(quick.finished, 1);
+    assert_false(quick.was_cancelled);
+    slow.slow = true;
+    assert_int_equal(host.table.submit(&host.table, &slow.work), MCX_OK);
+    while (mcxh_pool_queued(host.pool) > 0) {
+        usleep(1000); /* until it runs */
+    }
+    assert_int_equal(host.table.submit(&host.table, &late.work), MCX_OK);
+    mcxh_pool_free(host.pool);
+    host.pool = NULL;
+    assert_int_equal(posted.n, 3);
+    for (n = 1; n < 3; n++) {
+        posted.job[n]->done(posted.job[n]);
+    }
+    assert_true(slow.saw_stop);
+    assert_false(slow.was_cancelled);
+    assert_int_equal(late.worked, 0);
+    assert_int_equal(late.finished, 1);
+    assert_true(late.was_cancelled);
+    mcxh_host_deinit(&host);
+}
+
 static void
 out_parts(void **state)
 {
@@ -345,6 +457,7 @@ main(void)
         cmocka_unit_test(start_failures),
         cmocka_unit_test(settings),
         cmocka_unit_test(counters),
+        cmocka_unit_test(work_of_modules),
         cmocka_unit_test(out_parts),
     };
 

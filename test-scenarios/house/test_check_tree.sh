@@ -122,6 +122,7 @@ no modules/core/keys/a.c '#include STORE_H' floor
 # Libraries.
 no modules/core/base/a.c '#include <sofia-sip/su.h>' floor
 no include/sofia-mcx/mcx_secret.h '#include <sofia-sip/su.h>' floor
+no modules/srtp/srtp_module.c '#include <curl/curl.h>' floor
 ok modules/srtp/srtp_module.c '#include <sofia-sip/su.h>'
 for d in ident mikey keys; do
     ok modules/core/$d/a.c '#include <openssl/evp.h>'

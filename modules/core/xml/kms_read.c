@@ -592,6 +592,9 @@ take_set(struct load *ld, const struct mcx_xml *set)
         goto out;
     }
     ld->loaded.n_users++;
+    if (ld->only && ld->only->took) {
+        ld->only->took(ld->only->arg, no);
+    }
     mcx_log(ld->env, MCX_AREA_KMS, 5, "keys of %s, period %llu, %s:%d", user,
             (unsigned long long)no, ld->name, set->line);
 out:

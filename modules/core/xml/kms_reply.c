@@ -151,9 +151,9 @@ take_error(const struct judge *j, const struct mcx_xml *error)
                   out->error_msg);
 }
 
-/* What a set announces; one that cannot be read, or is another's, is not
- * listed, for kms_read.c refuses it. */
-static void
+/* What a set announces; false: one too many.  A set that cannot be read, or
+ * is another's, is not listed, for kms_read.c refuses it. */
+static bool
 announce(const struct judge *j, const struct mcx_xml *set)
 {
     struct mcx_kms_announced a = { 0 };
@@ -161,24 +161,27 @@ announce(const struct judge *j, const struct mcx_xml *set)
     struct mcx_bytes no, to, revoked;
     int64_t ms;
 
-    if (j->out->n_sets == MCX_KMS_SETS_MAX
-        || says(&quiet, set, "UserUri", j->expect->user_uri) != MCX_OK
+    if (says(&quiet, set, "UserUri", j->expect->user_uri) != MCX_OK
         || says(&quiet, set, "KmsUri", j->expect->kms_uri) != MCX_OK
         || leaf(&quiet, &no, set, "KeyPeriodNo", true) != MCX_OK
         || leaf(&quiet, &to, set, "ValidTo", false) != MCX_OK
         || leaf(&quiet, &revoked, set, "Revoked", false) != MCX_OK
         || !number(&a.period_no, no)) {
-        return;
+        return true;
+    }
+    if (j->out->n_sets == MCX_KMS_SETS_MAX) {
+        return false;
     }
     if (to.n > 0) {
         if (mcx_time_parse(&ms, to) != MCX_OK) {
-            return;
+            return true;
         }
         a.valid_to_unix = ms / 1000;
     }
     a.revoked = mcx_bytes_eq(revoked, mcx_bytes_str("true"))
                 || mcx_bytes_eq(revoked, mcx_bytes_str("1"));
     j->out->set[j->out->n_sets++] = a;
+    return true;
 }
 
 static mcx_err
@@ -220,7 +223,10 @@ take_message(const struct judge *j, const struct mcx_xml *msg)
     for (set = mcx_xml_child(x, "KmsKeySet");
          set && j->out->what == MCX_KMS_KEYPROV;
          set = mcx_xml_again(set, "KmsKeySet")) {
-        announce(j, set);
+        if (!announce(j, set)) {
+            return refuse(j, MCX_E_TOOBIG, set->line, "more than %d key sets "
+                          "of one user", MCX_KMS_SETS_MAX);
+        }
     }
     return MCX_OK;
 }
