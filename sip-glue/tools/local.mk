@@ -4,8 +4,11 @@ bin_PROGRAMS += mcx-kms mcx-mikey
 mcx_kms_SOURCES = \
 	sip-glue/tools/cli.c \
 	sip-glue/tools/cli.h \
+	sip-glue/tools/kms_cmd.c \
+	sip-glue/tools/kms_cmd.h \
+	sip-glue/tools/kms_serve.c \
 	sip-glue/tools/mcx-kms.c
-mcx_kms_LDADD = libmcx-core.la
+mcx_kms_LDADD = libmcx-kms-server.la libmcx-core.la
 mcx_mikey_SOURCES = \
 	sip-glue/tools/cli.c \
 	sip-glue/tools/cli.h \
@@ -14,8 +17,9 @@ mcx_mikey_SOURCES = \
 	sip-glue/tools/mcx-mikey.c
 mcx_mikey_LDADD = libmcx-core.la
 dist_man1_MANS += sip-glue/tools/mcx-kms.1 sip-glue/tools/mcx-mikey.1
-dist_noinst_SCRIPTS += sip-glue/tools/test_tools.sh
-TESTS += sip-glue/tools/test_tools.sh
+dist_noinst_SCRIPTS += sip-glue/tools/test_tools.sh \
+	sip-glue/tools/test_kms_serve.sh
+TESTS += sip-glue/tools/test_tools.sh sip-glue/tools/test_kms_serve.sh
 # ---- end of mcx-kms, mcx-mikey
 
 # ---- mcx-keys: the core and the store's file.

@@ -1,79 +1,90 @@
-/* mcx-kms.c -- a key management server on files.
+/* mcx-kms.c -- a key management server: on files, and as a service.
  *
  * `init` makes the two master secrets and what the world may know of them;
  * `issue` makes the keys of one user for one or more key periods, as the XML
  * that a KMS would answer with (TS 33.180 annex D).  Before anything is
  * written the documents are read back as a client reads them, with every
- * check of RFC 6507 5.1.2 and RFC 6508 6.1.2.  See mcx-kms.1. */
+ * check of RFC 6507 5.1.2 and RFC 6508 6.1.2.  The other commands, which need
+ * a database or a network, are in kms_cmd.c and kms_serve.c.  See
+ * mcx-kms.1. */
 #include <config.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include "cli.h"
+#include "kms_cmd.h"
 
 static const char TOOL[] = "mcx-kms";
-static const char MASTER[] = "master.secret";
-static const char CONF[] = "kms.conf";
 static const char INIT[] = "kms-init.xml";
 
-enum { PERIODS_MAX = 120, PATH_MAX_ = 4096, PERIOD_DEFAULT = 2592000 };
+enum { PERIODS_MAX = 120, PERIOD_DEFAULT = 2592000 };
 
 static const char HELP[] =
-    "Usage: mcx-kms init DIR --kms-uri URI [--period S] [--offset S]\n"
+    "Usage: mcx-kms init DIR --kms-uri URI SEAL [--period S] [--offset S]\n"
     "                        [--domain HOST]...\n"
-    "       mcx-kms issue DIR --user URI [--at TIME] [--periods N] --out DIR\n"
+    "       mcx-kms issue DIR [SEAL] --user URI [--at TIME] [--periods N]\n"
+    "                        --out DIR\n"
+    "       mcx-kms serve DIR [SEAL] --listen ADDR:PORT --tls-cert FILE\n"
+    "                        --tls-key FILE {--token-key | --jwks} FILE\n"
+    "                        [--issuer S] [--audience S] [OPTION]...\n"
+    "       mcx-kms user {add | revoke} DIR [SEAL] [--store S] [URI]...\n"
+    "       mcx-kms user list DIR [SEAL] [--store S]\n"
+    "       mcx-kms rotate DIR [SEAL] [--store S] [--at TIME]\n"
+    "       mcx-kms status DIR [SEAL] [--store S]\n"
+    "       mcx-kms audit DIR [SEAL] [--store S] [--head VALUE] [--json]\n"
+    "       mcx-kms token DIR --user URI [--issuer S] [--audience S]\n"
+    "                        [--lifetime S]\n"
     "\n"
-    "init   makes DIR with new master secrets and the KMS's certificate\n"
-    "issue  writes the certificate and the keys of a user into --out DIR\n"
+    "init    makes DIR with new master secrets and the KMS's certificate\n"
+    "issue   writes the certificate and the keys of a user into --out DIR\n"
+    "serve   answers clients over HTTPS (TS 33.180 annex D)\n"
+    "user    makes users known, revokes or lists them; add and revoke take\n"
+    "        one URI a line from standard input when none is given\n"
+    "rotate  makes new master secrets for a key period to come\n"
+    "status  says what there is, and checks nothing\n"
+    "audit   checks the chain of the log, and prints it with --json\n"
+    "token   prints a bearer token, for tries without an identity server\n"
+    "\n"
+    "SEAL, how the master secrets are kept:\n"
+    "  --key-file FILE         under a key; init makes the file if missing\n"
+    "  --passphrase-file FILE  under a passphrase, the first line of FILE\n"
+    "  --plain                 in clear (init only)\n"
     "\n"
     "  --kms-uri URI  name of the KMS, part of every identifier\n"
     "  --period S     key period in seconds (2592000)\n"
     "  --offset S     key period offset in seconds (0)\n"
     "  --domain HOST  a domain that this KMS serves; may be repeated\n"
-    "  --user URI     identity that the keys are for\n"
-    "  --at TIME      a moment in the first period, RFC 3339 (now)\n"
+    "  --user URI     identity that the keys or the token are for\n"
+    "  --at TIME      a moment in the first period, RFC 3339 (issue: now;\n"
+    "                 rotate: in the next period)\n"
     "  --periods N    so many periods, the first and those after it (1)\n"
     "  --out DIR      where the documents go; made when it is missing\n"
+    "  --store S      database: a file (DIR/kms.sqlite) or postgresql://...\n"
+    "  --issuer S, --audience S  of tokens (the KMS URI)\n"
+    "  --scope S      of tokens (" KMS_SCOPE ")\n"
+    "  --lifetime S   of a token (3600)\n"
+    "  --head VALUE   a value that audit must find in the log\n"
+    "\n"
+    "serve:\n"
+    "  --enrol        every token's user is a user; else only those of\n"
+    "                 user add\n"
+    "  --ahead N, --back N  key periods issued around the current one (1, 1)\n"
+    "  --fresh S      how far Time of a request may be from now (5)\n"
+    "  --threads N, --connections N, --per-address N  (2 a core, 1000, 200)\n"
+    "  --timeout S    for a request, and for silence (10)\n"
+    "  --name WORD    this server in the audit log (host name)\n"
+    "\n"
     "  --help, --version\n"
     "\n"
     "Exit status: 0 done, 2 usage or configuration, 1 anything else.\n";
-
-/* The texts of the configuration file; see mcx-kms.1. */
-static const struct mcx_opt conf_opts[] = {
-    { "kms-uri", MCX_OPT_TEXT, NULL, 0, 0, NULL, "name of the KMS" },
-    { "period", MCX_OPT_NUMBER, "2592000", 1, UINT32_MAX, NULL,
-      "key period, seconds" },
-    { "offset", MCX_OPT_NUMBER, "0", 0, UINT32_MAX, NULL,
-      "key period offset, seconds" },
-    { "domains", MCX_OPT_TEXT, NULL, 0, 0, NULL,
-      "domains served, separated by spaces" },
-};
-
-struct args {
-    const char *dir, *kms_uri, *user, *out;
-    uint64_t period, offset, periods;
-    bool at_given;
-    int64_t at_ms;
-    size_t n_domains;
-    const char *domain[MCX_GROUPS_MAX];
-};
-
-static bool
-path_of(char out[PATH_MAX_], const char *dir, const char *name)
-{
-    int n = snprintf(out, PATH_MAX_, "%s/%s", dir, name);
-
-    return n > 0 && n < PATH_MAX_;
-}
 
 static int
 write_to(const char *dir, const char *name, const char *text, size_t n)
 {
     const struct mcx_env *env = mcx_env_system();
-    char path[PATH_MAX_];
+    char path[KMS_PATH_MAX];
 
-    if (!path_of(path, dir, name)
+    if (!kms_path(path, dir, name)
         || env->write_file(env->ctx, path, mcx_bytes(text, n), 0600)
                != MCX_OK) {
         return cli_fail(TOOL, "%s/%s: cannot be written", dir, name);
@@ -112,88 +123,16 @@ req_url(char *out, size_t room, const char *kms_uri, const char *resource)
                    resource);
 }
 
-/* Percent-encodes all but letters, digits, '-', '.' and '_', so that a URI
- * makes one harmless path segment. */
-static void
-escape(char *out, size_t room, const char *uri)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    size_t n = 0;
-
-    for (; *uri && n + 4 <= room; uri++) {
-        unsigned char c = (unsigned char)*uri;
-
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-            || (c >= '0' && c <= '9') || c == '-' || c == '_'
-            || (c == '.' && n > 0)) {
-            out[n++] = (char)c;
-        } else {
-            out[n++] = '%';
-            out[n++] = hex[c >> 4];
-            out[n++] = hex[c & 15];
-        }
-    }
-    out[n] = '\0';
-}
-
 /* ---- init -------------------------------------------------------------- */
 
-static const char MASTER_HEAD[] =
-    "# mcx-kms master secrets: WHOEVER READS THIS CAN READ EVERYTHING.\n"
-    "# z_T (128 octets) followed by KSAK (32 octets), hexadecimal, in clear.\n"
-    "# Keep it readable by the KMS alone; there is no copy elsewhere.\n";
-
-static int
-write_master(const char *dir, const struct mcx_kms_master *master)
-{
-    MCX_SECRET(mcx_kms_secret, secret);
-    char text[sizeof MASTER_HEAD + MCX_HEX_SIZE(MCX_KMS_MASTER_SIZE) + 1];
-    size_t n = sizeof MASTER_HEAD - 1;
-    int status = CLI_REFUSED;
-
-    mcx_kms_master_export(&secret, master);
-    memcpy(text, MASTER_HEAD, n);
-    if (mcx_hex_encode(text + n, sizeof text - n,
-                       mcx_bytes(secret.b, sizeof secret.b)) == MCX_OK) {
-        n += 2 * MCX_KMS_MASTER_SIZE;
-        text[n++] = '\n';
-        status = write_to(dir, MASTER, text, n);
-    }
-    mcx_wipe(text, sizeof text);
-    return status;
-}
-
-static int
-write_conf(const struct args *a)
-{
-    char text[MCX_URI_MAX + MCX_GROUPS_MAX * MCX_GROUP_ID_MAX + 256];
-    size_t i, n;
-
-    (void)snprintf(text, sizeof text, "# KMS configuration, made by mcx-kms "
-                   "init\nkms-uri = %s\nperiod = %llu\noffset = %llu\n",
-                   a->kms_uri, (unsigned long long)a->period,
-                   (unsigned long long)a->offset);
-    n = strlen(text);
-    for (i = 0; i < a->n_domains; i++) {
-        (void)snprintf(text + n, sizeof text - n, "%s%s",
-                       i ? " " : "domains = ", a->domain[i]);
-        n += strlen(text + n);
-    }
-    if (a->n_domains) {
-        (void)snprintf(text + n, sizeof text - n, "\n");
-        n += strlen(text + n);
-    }
-    return write_to(a->dir, CONF, text, n);
-}
-
 static void
-info_of(struct mcx_kms_info *info, const struct args *a)
+info_of(struct mcx_kms_info *info, const struct kms_args *a)
 {
     size_t i;
 
     memset(info, 0, sizeof *info);
     (void)snprintf(info->uri, sizeof info->uri, "%s", a->kms_uri);
-    info->period.length_s = a->period;
+    info->period.length_s = a->period ? a->period : PERIOD_DEFAULT;
     info->period.offset_s = a->offset;
     info->root = true;
     for (i = 0; i < a->n_domains; i++) {
@@ -203,31 +142,61 @@ info_of(struct mcx_kms_info *info, const struct args *a)
     info->n_domains = a->n_domains;
 }
 
-/* The certificate as a KmsInit answer to 'user'. */
+/* The certificate for period 'no', as a KmsInit answer to 'user'. */
 static mcx_err
-init_xml(char **out, size_t *n, const struct args *a, const char *user,
-         int64_t now_ms, const struct mcx_kms_master *master)
+init_xml(char **out, size_t *n, const struct kms_domain *d, uint64_t no,
+         const char *user, int64_t now_ms)
 {
-    uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
     char url[MCX_URI_MAX + 128];
-    struct mcx_kms_info info;
-    struct mcx_kms_doc doc = { .user_uri = user, .kms_uri = a->kms_uri,
+    struct mcx_kms_cert cert;
+    struct mcx_kms_doc doc = { .user_uri = user, .kms_uri = d->info.uri,
                                .client_req_url = url,
                                .time_unix_ms = now_ms };
 
-    info_of(&info, a);
-    req_url(url, sizeof url, a->kms_uri, "init");
-    mcx_kms_master_public(z, kpak, master);
-    return mcx_kms_write_init(out, n, &doc, &info, z, kpak);
+    kms_domain_cert(&cert, d, kms_domain_at(d, no));
+    req_url(url, sizeof url, d->info.uri, "init");
+    return mcx_kms_write_init(out, n, &doc, &cert.info, cert.z, cert.kpak);
+}
+
+/* Writes the files of a new domain into its folder. */
+static int
+write_domain(struct kms_domain *d, const struct kms_args *a)
+{
+    const struct mcx_env *env = mcx_env_system();
+    struct mcx_text text = { "" };
+    char *xml = NULL;
+    size_t n = 0;
+    int status;
+    mcx_err err;
+
+    /* An existing KMS is never overwritten: its users would be lost. */
+    status = make_dir(a->dir, false);
+    if (status != CLI_OK) {
+        return status;
+    }
+    err = kms_domain_lock(d, &a->lock, env, &text);
+    if (err == MCX_OK) {
+        err = kms_domain_write_master(d, a->dir, env, &text);
+    }
+    if (err == MCX_OK) {
+        err = kms_domain_write_conf(d, a->dir, env, &text);
+    }
+    if (err == MCX_OK) {
+        err = init_xml(&xml, &n, d, 0, d->info.uri, env->unix_ms(env->ctx));
+    }
+    if (err != MCX_OK) {
+        return kms_failed(err, &text);
+    }
+    status = write_to(a->dir, INIT, xml, n);
+    mcx_kms_text_free(xml, n);
+    return status;
 }
 
 static int
-init(const struct args *a)
+init(struct kms_args *a)
 {
-    const struct mcx_env *env = mcx_env_system();
-    struct mcx_kms_master *master = NULL;
-    char *xml = NULL;
-    size_t n = 0;
+    struct kms_domain *d = NULL;
+    struct mcx_kms_info info;
     int status;
 
     if (!a->kms_uri) {
@@ -237,143 +206,31 @@ init(const struct args *a)
         return cli_usage(TOOL, "--kms-uri: expected a URI or host name, got "
                          "\"%s\"", a->kms_uri);
     }
-    if (a->user || a->out || a->at_given || a->periods) {
-        return cli_usage(TOOL, "init: expected only --kms-uri, --period, "
-                         "--offset and --domain");
+    if (!a->lock.plain && !a->lock.key_file && !a->lock.passphrase_file) {
+        return cli_usage(TOOL, "init: expected --key-file FILE, "
+                         "--passphrase-file FILE, or --plain");
     }
-    if (mcx_kms_master_new(&master, NULL, env) != MCX_OK) {
+    info_of(&info, a);
+    if (kms_domain_new(&d, &info, mcx_env_system()) != MCX_OK) {
         return cli_fail(TOOL, "no master secrets: randomness or memory "
                         "failed");
     }
-    /* An existing KMS is never overwritten: its users would be lost. */
-    status = make_dir(a->dir, false);
-    if (status == CLI_OK
-        && init_xml(&xml, &n, a, a->kms_uri, env->unix_ms(env->ctx), master)
-               != MCX_OK) {
-        status = cli_fail(TOOL, "out of memory");
-    }
-    status = status != CLI_OK ? status : write_master(a->dir, master);
-    status = status != CLI_OK ? status : write_conf(a);
-    status = status != CLI_OK ? status : write_to(a->dir, INIT, xml, n);
-    mcx_kms_text_free(xml, n);
-    mcx_kms_master_free(master);
+    status = write_domain(d, a);
+    kms_domain_free(d);
     return status;
 }
 
 /* ---- issue ------------------------------------------------------------- */
 
-/* Lines that begin with '#' are comments; the rest is the secret. */
 static mcx_err
-parse_master(struct mcx_kms_secret *out, const char *text, size_t n)
+make_set(struct mcx_kms_keyset *set, const char *user,
+         const struct kms_domain *d, uint64_t no)
 {
-    size_t at = 0, end;
-
-    while (at < n && text[at] == '#') {
-        while (at < n && text[at] != '\n') {
-            at++;
-        }
-        at += at < n;
-    }
-    end = n;
-    while (end > at && (text[end - 1] == '\n' || text[end - 1] == '\r'
-                        || text[end - 1] == ' ')) {
-        end--;
-    }
-    return mcx_hex_decode(out->b, sizeof out->b,
-                          mcx_bytes(text + at, end - at), NULL);
-}
-
-static int
-read_master(struct mcx_kms_master **out, const char *dir)
-{
-    MCX_SECRET(mcx_kms_secret, secret);
-    const struct mcx_env *env = mcx_env_system();
-    char path[PATH_MAX_];
-    char *text = NULL;
-    size_t n = 0;
-    mcx_err err;
-
-    if (!path_of(path, dir, MASTER)
-        || env->read_file(env->ctx, path, 65536, &text, &n) != MCX_OK) {
-        return cli_usage(TOOL, "%s/%s: cannot be read; expected a folder "
-                         "that mcx-kms init made", dir, MASTER);
-    }
-    err = parse_master(&secret, text, n);
-    mcx_wipe(text, n);
-    free(text);
-    if (err == MCX_OK) {
-        err = mcx_kms_master_new(out, &secret, env);
-    }
-    if (err != MCX_OK) {
-        return cli_usage(TOOL, "%s/%s: expected %d hexadecimal digits, the "
-                         "master secrets of mcx-kms init", dir, MASTER,
-                         2 * MCX_KMS_MASTER_SIZE);
-    }
-    return CLI_OK;
-}
-
-/* Fills 'a' from the configuration; its texts live as long as 'conf'. */
-static int
-read_conf(struct args *a, struct mcx_config *conf, char *domains,
-          size_t domains_room)
-{
-    struct mcx_text text = { "" };
-    char path[PATH_MAX_], *at, *next = NULL;
-    mcx_err err = MCX_E_TOOBIG;
-
-    if (path_of(path, a->dir, CONF)) {
-        err = mcx_config_load(conf, path, mcx_env_system(), &text);
-    }
-    if (err == MCX_OK) {
-        err = mcx_config_check(conf, NULL, conf_opts,
-                               sizeof conf_opts / sizeof conf_opts[0], &text);
-    }
-    if (err != MCX_OK) {
-        return cli_usage(TOOL, "%s", text.s[0] ? text.s : path);
-    }
-    a->kms_uri = mcx_config_get(conf, NULL, "kms-uri");
-    if (!a->kms_uri || !cli_uri(a->kms_uri)) {
-        return cli_usage(TOOL, "%s: expected kms-uri = URI", path);
-    }
-    if (!cli_number(TOOL, "period",
-                    mcx_config_get(conf, NULL, "period")
-                        ? mcx_config_get(conf, NULL, "period")
-                        : "2592000",
-                    1, UINT32_MAX, &a->period)
-        || !cli_number(TOOL, "offset",
-                       mcx_config_get(conf, NULL, "offset")
-                           ? mcx_config_get(conf, NULL, "offset")
-                           : "0",
-                       0, UINT32_MAX, &a->offset)) {
-        return CLI_USAGE;
-    }
-    (void)snprintf(domains, domains_room, "%s",
-                   mcx_config_get(conf, NULL, "domains")
-                       ? mcx_config_get(conf, NULL, "domains")
-                       : "");
-    for (at = strtok_r(domains, " \t", &next); at;
-         at = strtok_r(NULL, " \t", &next)) {
-        if (a->n_domains == MCX_GROUPS_MAX
-            || strlen(at) >= MCX_GROUP_ID_MAX) {
-            return cli_usage(TOOL, "%s: expected at most %d domains of at "
-                             "most %d octets", path, MCX_GROUPS_MAX,
-                             MCX_GROUP_ID_MAX - 1);
-        }
-        a->domain[a->n_domains++] = at;
-    }
-    return CLI_OK;
-}
-
-static mcx_err
-make_set(struct mcx_kms_keyset *set, const struct args *a,
-         const struct mcx_kms_info *info, uint64_t no,
-         const struct mcx_kms_master *master)
-{
-    (void)snprintf(set->user_uri, sizeof set->user_uri, "%s", a->user);
+    (void)snprintf(set->user_uri, sizeof set->user_uri, "%s", user);
     set->period_no = no;
-    MCX_TRY(mcx_uid(&set->uid, mcx_bytes_str(a->user),
-                    mcx_bytes_str(a->kms_uri), &info->period, no));
-    return mcx_kms_master_issue(master,
+    MCX_TRY(mcx_uid(&set->uid, mcx_bytes_str(user),
+                    mcx_bytes_str(d->info.uri), &d->info.period, no));
+    return mcx_kms_master_issue(kms_domain_at(d, no)->master,
                                 mcx_bytes(set->uid.b, sizeof set->uid.b),
                                 &set->rsk, &set->ssk, set->pvt,
                                 mcx_env_system());
@@ -408,14 +265,14 @@ read_back(const char *cert, size_t cert_n, const char *keys, size_t keys_n)
 /* File names: "kms-<KMS>.xml" and "user-<user>-<period>.xml"; a name that
  * would be too long for a file system ends in the UID instead. */
 static void
-file_names(char cert[256], char keys[256], const struct args *a,
-           const struct mcx_kms_keyset *first)
+file_names(char cert[256], char keys[256], const struct kms_args *a,
+           const char *kms_uri, const struct mcx_kms_keyset *first)
 {
     char name[3 * MCX_URI_MAX + 4], uid[MCX_HEX_SIZE(MCX_UID_SIZE)];
 
-    escape(name, sizeof name, a->kms_uri);
+    kms_escape(name, sizeof name, kms_uri);
     (void)snprintf(cert, 256, "kms-%.200s.xml", name);
-    escape(name, sizeof name, a->user);
+    kms_escape(name, sizeof name, a->user);
     if (strlen(name) <= 200) {
         (void)snprintf(keys, 256, "user-%.200s-%llu.xml", name,
                        (unsigned long long)first->period_no);
@@ -428,14 +285,13 @@ file_names(char cert[256], char keys[256], const struct args *a,
 }
 
 static int
-issue_with(const struct args *a, const struct mcx_kms_master *master,
+issue_with(const struct kms_args *a, const struct kms_domain *d,
            struct mcx_kms_keyset *sets)
 {
     const struct mcx_env *env = mcx_env_system();
     char url[MCX_URI_MAX * 4 + 128], cert_name[256], keys_name[256];
     char name[3 * MCX_URI_MAX + 4], resource[sizeof name + 8];
-    struct mcx_kms_info info;
-    struct mcx_kms_doc doc = { .user_uri = a->user, .kms_uri = a->kms_uri,
+    struct mcx_kms_doc doc = { .user_uri = a->user, .kms_uri = d->info.uri,
                                .client_req_url = url };
     char *cert = NULL, *keys = NULL;
     size_t cert_n = 0, keys_n = 0;
@@ -443,34 +299,32 @@ issue_with(const struct args *a, const struct mcx_kms_master *master,
     mcx_err err;
     int status;
 
-    info_of(&info, a);
     doc.time_unix_ms = env->unix_ms(env->ctx);
-    err = mcx_period_no(&no, &info.period,
-                        (a->at_given ? a->at_ms : doc.time_unix_ms) / 1000
-                            + MCX_NTP_UNIX_DIFF);
+    err = kms_domain_period(&no, d,
+                            a->at_given ? a->at_ms : doc.time_unix_ms);
     if (err != MCX_OK) {
         return cli_usage(TOOL, "--at: expected a time after the offset of "
                          "the first key period");
     }
     for (i = 0; i < a->periods && err == MCX_OK; i++) {
-        err = make_set(&sets[i], a, &info, no + i, master);
+        err = make_set(&sets[i], a->user, d, no + i);
     }
-    escape(name, sizeof name, a->user);
+    kms_escape(name, sizeof name, a->user);
     (void)snprintf(resource, sizeof resource, "keyprov/%s", name);
-    req_url(url, sizeof url, a->kms_uri, resource);
+    req_url(url, sizeof url, d->info.uri, resource);
     if (err == MCX_OK) {
-        err = mcx_kms_write_keyprov(&keys, &keys_n, &doc, &info, sets,
+        err = mcx_kms_write_keyprov(&keys, &keys_n, &doc, &d->info, sets,
                                     (size_t)a->periods);
     }
     if (err == MCX_OK) {
-        err = init_xml(&cert, &cert_n, a, a->user, doc.time_unix_ms, master);
+        err = init_xml(&cert, &cert_n, d, no, a->user, doc.time_unix_ms);
     }
     if (err != MCX_OK) {
         status = cli_fail(TOOL, "no keys could be made: %s",
                           mcx_err_text(err));
         goto out;
     }
-    file_names(cert_name, keys_name, a, &sets[0]);
+    file_names(cert_name, keys_name, a, d->info.uri, &sets[0]);
     status = read_back(cert, cert_n, keys, keys_n);
     status = status != CLI_OK ? status : make_dir(a->out, true);
     status = status != CLI_OK ? status
@@ -484,76 +338,130 @@ out:
 }
 
 static int
-issue(struct args *a)
+issue(struct kms_args *a)
 {
-    struct mcx_config *conf = NULL;
-    struct mcx_kms_master *master = NULL;
+    struct kms_domain *d = NULL;
     struct mcx_kms_keyset *sets = NULL;
-    char domains[MCX_GROUPS_MAX * MCX_GROUP_ID_MAX];
     int status;
 
     if (!a->user || !a->out) {
         return cli_usage(TOOL, "issue: --user URI and --out DIR are needed");
     }
-    if (!cli_uri(a->user)) {
-        return cli_usage(TOOL, "--user: expected a URI of at most %d octets, "
-                         "got \"%s\"", MCX_URI_MAX - 1, a->user);
-    }
-    if (a->kms_uri || a->period || a->offset || a->n_domains) {
-        return cli_usage(TOOL, "issue: expected only --user, --at, "
-                         "--periods and --out; the rest is in %s/%s", a->dir,
-                         CONF);
-    }
     a->periods = a->periods ? a->periods : 1;
-    if (mcx_config_new(&conf) != MCX_OK) {
-        return cli_fail(TOOL, "out of memory");
-    }
-    status = read_conf(a, conf, domains, sizeof domains);
-    status = status != CLI_OK ? status : read_master(&master, a->dir);
+    status = kms_open_domain(&d, a);
     if (status == CLI_OK) {
         sets = calloc((size_t)a->periods, sizeof *sets);
-        status = sets ? issue_with(a, master, sets)
+        status = sets ? issue_with(a, d, sets)
                       : cli_fail(TOOL, "out of memory");
     }
     if (sets) {
         mcx_wipe(sets, (size_t)a->periods * sizeof *sets);
         free(sets);
     }
-    mcx_kms_master_free(master);
-    mcx_config_free(conf);
+    kms_domain_free(d);
     return status;
 }
 
 /* ---- arguments --------------------------------------------------------- */
 
-static const struct option long_opts[] = {
-    { "kms-uri", required_argument, NULL, 'k' },
-    { "period", required_argument, NULL, 'p' },
-    { "offset", required_argument, NULL, 'o' },
-    { "domain", required_argument, NULL, 'd' },
-    { "user", required_argument, NULL, 'u' },
-    { "at", required_argument, NULL, 'a' },
-    { "periods", required_argument, NULL, 'n' },
-    { "out", required_argument, NULL, 'O' },
-    { "help", no_argument, NULL, 'h' },
-    { "version", no_argument, NULL, 'V' },
-    { NULL, 0, NULL, 0 },
+enum {
+    C_INIT = 1, C_ISSUE = 2, C_SERVE = 4, C_USER = 8, C_ROTATE = 16,
+    C_STATUS = 32, C_AUDIT = 64, C_TOKEN = 128,
+    C_STORE = C_SERVE | C_USER | C_ROTATE | C_STATUS | C_AUDIT,
+    C_SEAL = C_STORE | C_INIT | C_ISSUE
 };
 
+/* Every option, what it goes with, and where its value is kept: a text, or a
+ * number from 'min' to 'max'. */
+static const struct {
+    const char *name;
+    int c;
+    unsigned commands;
+    size_t at;
+    uint64_t min, max; /* max 0: a text */
+} opts[] = {
+#define TEXT(name, c, commands, member)                                       \
+    { name, c, commands, offsetof(struct kms_args, member), 0, 0 }
+#define NUMBER(name, c, commands, member, min, max)                           \
+    { name, c, commands, offsetof(struct kms_args, member), min, max }
+    TEXT("key-file", 1, C_SEAL, lock.key_file),
+    TEXT("passphrase-file", 2, C_SEAL, lock.passphrase_file),
+    TEXT("kms-uri", 3, C_INIT, kms_uri),
+    NUMBER("period", 4, C_INIT, period, 1, UINT32_MAX),
+    NUMBER("offset", 5, C_INIT, offset, 0, UINT32_MAX),
+    TEXT("user", 6, C_ISSUE | C_TOKEN, user),
+    NUMBER("periods", 7, C_ISSUE, periods, 1, PERIODS_MAX),
+    TEXT("out", 8, C_ISSUE, out),
+    TEXT("store", 9, C_STORE, store),
+    TEXT("issuer", 10, C_SERVE | C_TOKEN, issuer),
+    TEXT("audience", 11, C_SERVE | C_TOKEN, audience),
+    TEXT("scope", 12, C_SERVE | C_TOKEN, scope),
+    NUMBER("lifetime", 13, C_TOKEN, lifetime, 1, 31536000),
+    TEXT("head", 14, C_AUDIT, head),
+    TEXT("listen", 15, C_SERVE, listen),
+    TEXT("tls-cert", 16, C_SERVE, tls_cert),
+    TEXT("tls-key", 17, C_SERVE, tls_key),
+    TEXT("token-key", 18, C_SERVE, token_key),
+    TEXT("jwks", 19, C_SERVE, jwks),
+    NUMBER("ahead", 20, C_SERVE, ahead, 0, PERIODS_MAX),
+    NUMBER("back", 21, C_SERVE, back, 0, PERIODS_MAX),
+    NUMBER("fresh", 22, C_SERVE, fresh, 1, 3600),
+    NUMBER("threads", 23, C_SERVE, threads, 1, 256),
+    NUMBER("connections", 24, C_SERVE, connections, 2, 100000),
+    NUMBER("per-address", 25, C_SERVE, per_address, 1, 100000),
+    NUMBER("timeout", 26, C_SERVE, timeout, 1, 3600),
+    TEXT("name", 27, C_SERVE, name),
+#undef TEXT
+#undef NUMBER
+};
+enum { N_OPTS = sizeof opts / sizeof opts[0] };
+
+static const struct option others[] = {
+    { "plain", no_argument, NULL, 'P' },
+    { "domain", required_argument, NULL, 'd' },
+    { "at", required_argument, NULL, 'a' },
+    { "enrol", no_argument, NULL, 'e' },
+    { "json", no_argument, NULL, 'j' },
+    { "help", no_argument, NULL, 'h' },
+    { "version", no_argument, NULL, 'V' },
+};
+enum { N_OTHERS = sizeof others / sizeof others[0] };
+
 static bool
-take_option(struct args *a, int c)
+take_listed(struct kms_args *a, int c, unsigned *commands)
+{
+    size_t i;
+
+    for (i = 0; i < N_OPTS; i++) {
+        char name[32];
+
+        if (opts[i].c != c) {
+            continue;
+        }
+        *commands &= opts[i].commands;
+        if (!opts[i].max) {
+            memcpy((char *)a + opts[i].at, &optarg, sizeof optarg);
+            return true;
+        }
+        (void)snprintf(name, sizeof name, "--%s", opts[i].name);
+        return cli_number(TOOL, name, optarg, opts[i].min, opts[i].max,
+                          (uint64_t *)(void *)((char *)a + opts[i].at));
+    }
+    (void)cli_usage(TOOL, "unknown option or missing value; see %s --help",
+                    TOOL);
+    return false;
+}
+
+static bool
+take_option(struct kms_args *a, int c, unsigned *commands)
 {
     switch (c) {
-    case 'k':
-        a->kms_uri = optarg;
+    case 'P':
+        *commands &= C_INIT;
+        a->lock.plain = true;
         return true;
-    case 'p':
-        return cli_number(TOOL, "--period", optarg, 1, UINT32_MAX,
-                          &a->period);
-    case 'o':
-        return cli_number(TOOL, "--offset", optarg, 0, UINT32_MAX,
-                          &a->offset);
     case 'd':
+        *commands &= C_INIT;
         if (a->n_domains == MCX_GROUPS_MAX || !cli_uri(optarg)
             || strlen(optarg) >= MCX_GROUP_ID_MAX) {
             (void)cli_usage(TOOL, "--domain: expected at most %d host names",
@@ -562,58 +470,100 @@ take_option(struct args *a, int c)
         }
         a->domain[a->n_domains++] = optarg;
         return true;
-    case 'u':
-        a->user = optarg;
-        return true;
     case 'a':
+        *commands &= C_ISSUE | C_ROTATE;
         a->at_given = true;
         return cli_time(TOOL, "--at", optarg, &a->at_ms);
-    case 'n':
-        return cli_number(TOOL, "--periods", optarg, 1, PERIODS_MAX,
-                          &a->periods);
-    case 'O':
-        a->out = optarg;
+    case 'e':
+        *commands &= C_SERVE;
+        a->enrol = true;
+        return true;
+    case 'j':
+        *commands &= C_AUDIT;
+        a->json = true;
         return true;
     default:
-        (void)cli_usage(TOOL, "unknown option or missing value; see %s "
-                        "--help", TOOL);
-        return false;
+        return take_listed(a, c, commands);
     }
+}
+
+static const struct {
+    const char *word;
+    unsigned command;
+    int (*run)(struct kms_args *a);
+} commands[] = {
+    { "init", C_INIT, init },           { "issue", C_ISSUE, issue },
+    { "serve", C_SERVE, kms_serve },    { "user", C_USER, kms_user },
+    { "rotate", C_ROTATE, kms_rotate }, { "status", C_STATUS, kms_status },
+    { "audit", C_AUDIT, kms_audit },    { "token", C_TOKEN, kms_token },
+};
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+/* What is not an option: COMMAND DIR, or user WHAT DIR [URI]... */
+static int
+run(struct kms_args *a, int n, char **words, unsigned fitting)
+{
+    size_t i = 0;
+    bool user = n > 0 && strcmp(words[0], "user") == 0;
+
+    while (n > 0 && i < N_COMMANDS && strcmp(words[0], commands[i].word)) {
+        i++;
+    }
+    if (n < 2 + user || (n > 2 && !user) || i == N_COMMANDS
+        || !*words[1 + user]) {
+        return cli_usage(TOOL, "expected a command and DIR; see %s --help",
+                         TOOL);
+    }
+    if (!(commands[i].command & fitting)) {
+        return cli_usage(TOOL, "%s: an option that does not go with it; see "
+                         "%s --help", words[0], TOOL);
+    }
+    if ((a->lock.plain != 0) + (a->lock.key_file != NULL)
+            + (a->lock.passphrase_file != NULL) > 1) {
+        return cli_usage(TOOL, "expected only one of --key-file, "
+                         "--passphrase-file and --plain");
+    }
+    if (a->user && !cli_uri(a->user)) {
+        return cli_usage(TOOL, "--user: expected a URI of at most %d octets, "
+                         "got \"%s\"", MCX_URI_MAX - 1, a->user);
+    }
+    a->sub = user ? words[1] : NULL;
+    a->dir = words[1 + user];
+    a->rest = words + 2 + user;
+    a->n_rest = (size_t)(n - 2 - user);
+    if (mcx_ident_selftest() != MCX_OK) {
+        return cli_fail(TOOL, "self-test failed");
+    }
+    return commands[i].run(a);
 }
 
 int
 main(int argc, char **argv)
 {
-    struct args a = { 0 };
-    const char *what = NULL;
+    struct option all[N_OPTS + N_OTHERS + 1] = { 0 };
+    struct kms_args a = { .ahead = 1, .back = 1, .fresh = 5, .timeout = 10,
+                          .connections = 1000, .per_address = 200,
+                          .lifetime = 3600, .scope = KMS_SCOPE };
+    unsigned fitting = ~0u;
+    size_t i;
     int c;
 
+    for (i = 0; i < N_OPTS; i++) {
+        all[i].name = opts[i].name;
+        all[i].has_arg = required_argument;
+        all[i].val = opts[i].c;
+    }
+    memcpy(all + N_OPTS, others, sizeof others);
     opterr = 0;
-    while ((c = getopt_long(argc, argv, "", long_opts, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "", all, NULL)) != -1) {
         if (c == 'h' || c == 'V') {
             (void)fputs(c == 'h' ? HELP : "mcx-kms " PACKAGE_VERSION "\n",
                         stdout);
             return cli_flush() ? CLI_OK : CLI_REFUSED;
         }
-        if (!take_option(&a, c)) {
+        if (!take_option(&a, c, &fitting)) {
             return CLI_USAGE;
         }
     }
-    if (argc - optind == 2) {
-        what = argv[optind];
-        a.dir = argv[optind + 1];
-    }
-    if (!what || !*a.dir
-        || (strcmp(what, "init") != 0 && strcmp(what, "issue") != 0)) {
-        return cli_usage(TOOL, "expected init DIR or issue DIR; see %s "
-                         "--help", TOOL);
-    }
-    if (mcx_ident_selftest() != MCX_OK) {
-        return cli_fail(TOOL, "self-test failed");
-    }
-    if (strcmp(what, "issue") == 0) {
-        return issue(&a);
-    }
-    a.period = a.period ? a.period : PERIOD_DEFAULT;
-    return init(&a);
+    return run(&a, argc - optind, argv + optind, fitting);
 }

@@ -107,24 +107,24 @@ want 0 "$KMS" --help
 has out --kms-uri
 want 0 "$KMS" --version
 has out mcx-kms
-want 0 "$KMS" init kms --kms-uri kms.mcx.test --domain mcx.test
+want 0 "$KMS" init kms --plain --kms-uri kms.mcx.test --domain mcx.test
 [ "$(stat -c %a kms kms/master.secret | tr '\n' ' ')" = "700 600 " ] ||
     bad "permissions of kms: $(stat -c %a kms kms/*)"
 has kms/kms.conf 'kms-uri = kms.mcx.test'
 has kms/master.secret '# '
 cp kms/master.secret before
-want 1 "$KMS" init kms --kms-uri kms.mcx.test
+want 1 "$KMS" init kms --plain --kms-uri kms.mcx.test
 says kms
 cmp -s before kms/master.secret || bad "init overwrote a KMS"
-want 2 "$KMS" init other
+want 2 "$KMS" init other --plain
 says --kms-uri
 [ -d other ] && bad "a folder was made"
 for opt in '--period 0' '--period x' '--offset -1' '--nonsense'; do
     # shellcheck disable=SC2086
-    want 2 "$KMS" init other --kms-uri k $opt
+    want 2 "$KMS" init other --plain --kms-uri k $opt
     says mcx-kms:
 done
-want 2 "$KMS" init other --kms-uri 'a b'
+want 2 "$KMS" init other --plain --kms-uri 'a b'
 want 2 "$KMS"
 want 2 "$KMS" frob kms
 want 2 "$KMS" issue kms --user $A
@@ -410,7 +410,7 @@ cp out carol
 want 1 "$MIKEY" open --keys keys --as sip:carol@mcx.test --at $AT --json carol
 has out '"reason":"no-identity"'
 # A KMS that bob does not know.
-want 0 "$KMS" init kms2 --kms-uri kms.else.test
+want 0 "$KMS" init kms2 --plain --kms-uri kms.else.test
 want 0 "$KMS" issue kms2 --user sip:eve@else.test --at $AT --out keys3
 cp keys/kms-* keys3
 want 0 "$MIKEY" build --keys keys3 --from sip:eve@else.test --to $B \

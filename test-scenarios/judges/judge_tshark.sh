@@ -27,7 +27,7 @@ die() {
     echo "judge_tshark: $*" >&2
     exit 1
 }
-"$KMS" init "$dir/kms" --kms-uri kms.mcx.test >/dev/null || die kms init
+"$KMS" init "$dir/kms" --plain --kms-uri kms.mcx.test >/dev/null || die kms init
 for u in $A $B; do
     "$KMS" issue "$dir/kms" --user $u --at $AT --out "$dir/keys" \
         >/dev/null || die issue $u

@@ -57,7 +57,8 @@ start_pf() {
 }
 
 mkdir -p "$dir/keys" || exit 1
-"$top/mcx-kms" init "$dir/kms" --kms-uri sip:kms.mcx.test > /dev/null \
+"$top/mcx-kms" init "$dir/kms" --plain --kms-uri sip:kms.mcx.test \
+    > /dev/null \
     || fail "mcx-kms init"
 for user in pf alice; do
     "$top/mcx-kms" issue "$dir/kms" --user "sip:$user@mcx.test" \

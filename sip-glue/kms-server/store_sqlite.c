@@ -1,0 +1,389 @@
+/* store_sqlite.c -- the store of a KMS in an SQLite file.  See store.h.
+ *
+ * Write-ahead log, so that readers do not wait for the writer; every commit
+ * is synced, for a key may leave only when its entry will outlast a power
+ * cut.  A second process (mcx-kms user revoke) waits up to BUSY_MS. */
+#include <config.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "store.h"
+
+enum { BUSY_MS = 5000, SCHEMA = 1 };
+
+enum stmt {
+    S_HEAD, S_LOG, S_USER, S_ADD, S_REVOKE, S_ISSUED, S_COUNT, S_USERS,
+    S_ENTRIES, S_BEGIN, S_COMMIT, S_ROLLBACK, S_N
+};
+static const char *const sql[S_N] = {
+    [S_HEAD] = "SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1",
+    [S_LOG] = "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [S_USER] = "SELECT revoked_ms IS NOT NULL FROM users WHERE uri = ?1",
+    [S_ADD] = "INSERT INTO users VALUES (?1, ?2, NULL)",
+    [S_REVOKE] = "UPDATE users SET revoked_ms = ?2 WHERE uri = ?1",
+    [S_ISSUED] = "INSERT INTO issued VALUES (?1, ?3, ?2, ?2, 1) "
+                 "ON CONFLICT DO UPDATE SET last_ms = ?2, times = times + 1",
+    [S_COUNT] = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM "
+                "users WHERE revoked_ms IS NOT NULL), (SELECT count(*) FROM "
+                "issued)",
+    [S_USERS] = "SELECT uri, revoked_ms IS NOT NULL FROM users ORDER BY uri",
+    [S_ENTRIES] = "SELECT * FROM audit ORDER BY seq",
+    [S_BEGIN] = "BEGIN IMMEDIATE",
+    [S_COMMIT] = "COMMIT",
+    [S_ROLLBACK] = "ROLLBACK",
+};
+static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE IF NOT EXISTS users (uri TEXT PRIMARY KEY, added_ms INTEGER"
+    " NOT NULL, revoked_ms INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS issued (uri TEXT NOT NULL, period_no INTEGER"
+    " NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, times "
+    "INTEGER NOT NULL, PRIMARY KEY (uri, period_no)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS audit (seq INTEGER PRIMARY KEY, unix_ms "
+    "INTEGER NOT NULL, what TEXT NOT NULL, uri TEXT NOT NULL, period_no "
+    "INTEGER NOT NULL, detail TEXT NOT NULL, mac BLOB NOT NULL);"
+    "PRAGMA user_version = 1;"
+    "COMMIT;";
+
+struct kms_db {
+    sqlite3 *db;
+    sqlite3_stmt *stmt[S_N];
+    const struct mcx_env *env;
+};
+
+static mcx_err
+broken(struct kms_db *db, int rc)
+{
+    mcx_log(db->env, MCX_AREA_KMS, 3, "store: %s", sqlite3_errmsg(db->db));
+    return (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_LOCKED
+               ? MCX_E_BUSY
+               : MCX_E_IO;
+}
+
+/* Runs a statement that gives at most one row; SQLITE_ROW or SQLITE_DONE in
+ * '*rc'.  The caller resets it after reading columns. */
+static mcx_err
+step(struct kms_db *db, enum stmt s, int *rc)
+{
+    *rc = sqlite3_step(db->stmt[s]);
+    if (*rc != SQLITE_ROW && *rc != SQLITE_DONE) {
+        mcx_err err = broken(db, *rc);
+
+        (void)sqlite3_reset(db->stmt[s]);
+        return err;
+    }
+    return MCX_OK;
+}
+
+static void
+reset(struct kms_db *db, enum stmt s)
+{
+    (void)sqlite3_reset(db->stmt[s]);
+    (void)sqlite3_clear_bindings(db->stmt[s]);
+}
+
+static mcx_err
+run(struct kms_db *db, enum stmt s)
+{
+    int rc;
+    mcx_err err = step(db, s, &rc);
+
+    reset(db, s);
+    return err;
+}
+
+static void
+bind_text(struct kms_db *db, enum stmt s, int at, const char *text)
+{
+    /* A bind that fails leaves NULL, which the columns refuse. */
+    (void)sqlite3_bind_text(db->stmt[s], at, text, -1, SQLITE_TRANSIENT);
+}
+
+static void
+bind_int(struct kms_db *db, enum stmt s, int at, int64_t v)
+{
+    (void)sqlite3_bind_int64(db->stmt[s], at, v);
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+static void
+db_close(struct kms_db *db)
+{
+    size_t i;
+
+    for (i = 0; i < S_N; i++) {
+        (void)sqlite3_finalize(db->stmt[i]);
+    }
+    (void)sqlite3_close(db->db);
+    free(db);
+}
+
+static int
+version(sqlite3 *db)
+{
+    sqlite3_stmt *s = NULL;
+    int v = -1;
+
+    if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &s, NULL)
+            == SQLITE_OK
+        && sqlite3_step(s) == SQLITE_ROW) {
+        v = sqlite3_column_int(s, 0);
+    }
+    (void)sqlite3_finalize(s);
+    return v;
+}
+
+static int
+prepare(struct kms_db *db)
+{
+    int rc, v;
+    size_t i;
+
+    (void)sqlite3_extended_result_codes(db->db, 1);
+    (void)sqlite3_busy_timeout(db->db, BUSY_MS);
+    rc = sqlite3_exec(db->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous "
+                      "= FULL; PRAGMA trusted_schema = OFF;", NULL, NULL,
+                      NULL);
+    v = rc == SQLITE_OK ? version(db->db) : -1;
+    if (v == 0) {
+        rc = sqlite3_exec(db->db, schema, NULL, NULL, NULL);
+        v = rc == SQLITE_OK ? SCHEMA : -1;
+    }
+    if (v != SCHEMA) {
+        return rc == SQLITE_OK ? SQLITE_MISMATCH : rc;
+    }
+    for (i = 0; i < S_N; i++) {
+        rc = sqlite3_prepare_v3(db->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                &db->stmt[i], NULL);
+        if (rc != SQLITE_OK) {
+            return rc;
+        }
+    }
+    return SQLITE_OK;
+}
+
+static mcx_err
+db_open(struct kms_db **out, const char *where, const struct mcx_env *env,
+        struct mcx_text *text)
+{
+    struct kms_db *db = calloc(1, sizeof *db);
+    /* SQLite makes its other files with the permissions of this one. */
+    int fd = open(where, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc;
+
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (!db || fd < 0) {
+        (void)snprintf(text->s, sizeof text->s, "%s: cannot be opened",
+                       where);
+        free(db);
+        return db ? MCX_E_IO : MCX_E_NOMEM;
+    }
+    db->env = env;
+    rc = sqlite3_open_v2(where, &db->db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK) {
+        rc = prepare(db);
+    }
+    if (rc != SQLITE_OK) {
+        (void)snprintf(text->s, sizeof text->s, "%s: not a store of this "
+                       "release: %s", where, sqlite3_errstr(rc));
+        db_close(db);
+        return MCX_E_IO;
+    }
+    *out = db;
+    return MCX_OK;
+}
+
+static mcx_err
+db_begin(struct kms_db *db)
+{
+    return run(db, S_BEGIN);
+}
+
+static mcx_err
+db_commit(struct kms_db *db)
+{
+    return run(db, S_COMMIT);
+}
+
+static void
+db_rollback(struct kms_db *db)
+{
+    if (!sqlite3_get_autocommit(db->db)) {
+        (void)run(db, S_ROLLBACK);
+    }
+}
+
+/* ---- rows -------------------------------------------------------------- */
+
+static void
+take_mac(uint8_t out[MCX_SEAL_MAC_SIZE], sqlite3_stmt *s, int column)
+{
+    const void *p = sqlite3_column_blob(s, column);
+
+    memset(out, 0, MCX_SEAL_MAC_SIZE);
+    if (p && sqlite3_column_bytes(s, column) == MCX_SEAL_MAC_SIZE) {
+        memcpy(out, p, MCX_SEAL_MAC_SIZE);
+    }
+}
+
+static mcx_err
+db_head(struct kms_db *db, uint64_t *seq, uint8_t mac[MCX_SEAL_MAC_SIZE])
+{
+    int rc;
+
+    *seq = 0;
+    memset(mac, 0, MCX_SEAL_MAC_SIZE);
+    MCX_TRY(step(db, S_HEAD, &rc));
+    if (rc == SQLITE_ROW) {
+        *seq = (uint64_t)sqlite3_column_int64(db->stmt[S_HEAD], 0);
+        take_mac(mac, db->stmt[S_HEAD], 1);
+    }
+    reset(db, S_HEAD);
+    return MCX_OK;
+}
+
+static mcx_err
+db_log(struct kms_db *db, const struct kms_entry *e)
+{
+    bind_int(db, S_LOG, 1, (int64_t)e->seq);
+    bind_int(db, S_LOG, 2, e->unix_ms);
+    bind_text(db, S_LOG, 3, e->what);
+    bind_text(db, S_LOG, 4, e->user);
+    bind_int(db, S_LOG, 5, (int64_t)e->period_no);
+    bind_text(db, S_LOG, 6, e->detail);
+    (void)sqlite3_bind_blob(db->stmt[S_LOG], 7, e->mac, sizeof e->mac,
+                            SQLITE_TRANSIENT);
+    return run(db, S_LOG);
+}
+
+static mcx_err
+db_user(struct kms_db *db, const char *uri, enum kms_user_state *out)
+{
+    int rc;
+
+    bind_text(db, S_USER, 1, uri);
+    MCX_TRY(step(db, S_USER, &rc));
+    *out = rc == SQLITE_DONE                             ? KMS_USER_NONE
+           : sqlite3_column_int(db->stmt[S_USER], 0) == 0 ? KMS_USER_ACTIVE
+                                                          : KMS_USER_REVOKED;
+    reset(db, S_USER);
+    return MCX_OK;
+}
+
+static mcx_err
+change(struct kms_db *db, enum stmt s, const char *uri, int64_t unix_ms)
+{
+    bind_text(db, s, 1, uri);
+    bind_int(db, s, 2, unix_ms);
+    return run(db, s);
+}
+
+static mcx_err
+db_user_add(struct kms_db *db, const char *uri, int64_t unix_ms)
+{
+    return change(db, S_ADD, uri, unix_ms);
+}
+
+static mcx_err
+db_user_revoke(struct kms_db *db, const char *uri, int64_t unix_ms)
+{
+    return change(db, S_REVOKE, uri, unix_ms);
+}
+
+static mcx_err
+db_issued(struct kms_db *db, const char *uri, uint64_t period_no,
+          int64_t unix_ms)
+{
+    bind_int(db, S_ISSUED, 3, (int64_t)period_no);
+    return change(db, S_ISSUED, uri, unix_ms);
+}
+
+static mcx_err
+db_count(struct kms_db *db, struct kms_counts *out)
+{
+    sqlite3_stmt *s = db->stmt[S_COUNT];
+    int rc;
+
+    MCX_TRY(step(db, S_COUNT, &rc));
+    out->users = (uint64_t)sqlite3_column_int64(s, 0);
+    out->revoked = (uint64_t)sqlite3_column_int64(s, 1);
+    out->issued = (uint64_t)sqlite3_column_int64(s, 2);
+    reset(db, S_COUNT);
+    return db_head(db, &out->entries, out->mac);
+}
+
+static mcx_err
+db_users(struct kms_db *db,
+         void (*each)(void *arg, const char *uri, enum kms_user_state state),
+         void *arg)
+{
+    sqlite3_stmt *s = db->stmt[S_USERS];
+    int rc;
+
+    MCX_TRY(step(db, S_USERS, &rc));
+    while (rc == SQLITE_ROW) {
+        const void *uri = sqlite3_column_text(s, 0);
+
+        each(arg, uri ? uri : "",
+             sqlite3_column_int(s, 1) ? KMS_USER_REVOKED : KMS_USER_ACTIVE);
+        MCX_TRY(step(db, S_USERS, &rc));
+    }
+    reset(db, S_USERS);
+    return MCX_OK;
+}
+
+static void
+take_text(char *out, size_t room, sqlite3_stmt *s, int column)
+{
+    const void *p = sqlite3_column_text(s, column);
+
+    (void)snprintf(out, room, "%s", p ? (const char *)p : "");
+}
+
+static mcx_err
+db_entries(struct kms_db *db,
+           mcx_err (*each)(void *arg, const struct kms_entry *e), void *arg)
+{
+    sqlite3_stmt *s = db->stmt[S_ENTRIES];
+    struct kms_entry e;
+    mcx_err err;
+    int rc;
+
+    MCX_TRY_OR(err, step(db, S_ENTRIES, &rc), out);
+    while (rc == SQLITE_ROW) {
+        e.seq = (uint64_t)sqlite3_column_int64(s, 0);
+        e.unix_ms = sqlite3_column_int64(s, 1);
+        take_text(e.what, sizeof e.what, s, 2);
+        take_text(e.user, sizeof e.user, s, 3);
+        e.period_no = (uint64_t)sqlite3_column_int64(s, 4);
+        take_text(e.detail, sizeof e.detail, s, 5);
+        take_mac(e.mac, s, 6);
+        MCX_TRY_OR(err, each(arg, &e), out);
+        MCX_TRY_OR(err, step(db, S_ENTRIES, &rc), out);
+    }
+out:
+    reset(db, S_ENTRIES);
+    return err;
+}
+
+const struct kms_db_ops kms_db_sqlite = {
+    .open = db_open,
+    .close = db_close,
+    .begin = db_begin,
+    .commit = db_commit,
+    .rollback = db_rollback,
+    .head = db_head,
+    .log = db_log,
+    .user = db_user,
+    .user_add = db_user_add,
+    .user_revoke = db_user_revoke,
+    .issued = db_issued,
+    .count = db_count,
+    .users = db_users,
+    .entries = db_entries,
+};

@@ -1,0 +1,195 @@
+/* kms_serve.c -- mcx-kms serve: the KMS as a process.  Puts domain, store,
+ * keys of tokens and the HTTPS side together and waits for a signal.  See
+ * mcx-kms.1 and ../kms-server. */
+#include <config.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "../kms-server/http.h"
+#include "kms_cmd.h"
+
+static const char TOOL[] = "mcx-kms";
+
+enum { PEM_MAX = 1048576, HOST_MAX = 64 };
+
+/* Texts of files; 'key' is secret. */
+struct pems {
+    char *cert, *key;
+    size_t cert_n, key_n;
+};
+
+static int
+read_text(char **out, size_t *n, const char *option, const char *path)
+{
+    const struct mcx_env *env = mcx_env_system();
+
+    if (!path) {
+        return cli_usage(TOOL, "serve: %s FILE is missing", option);
+    }
+    if (env->read_file(env->ctx, path, PEM_MAX, out, n) != MCX_OK) {
+        return cli_usage(TOOL, "%s: %s cannot be read", option, path);
+    }
+    return CLI_OK;
+}
+
+static int
+read_token_keys(struct kms_token_keys **out, const struct kms_args *a)
+{
+    const char *path = a->jwks ? a->jwks : a->token_key;
+    struct mcx_text text = { "" };
+    char *s = NULL;
+    size_t n = 0;
+    int status;
+    mcx_err err;
+
+    if (!a->jwks == !a->token_key) {
+        return cli_usage(TOOL, "serve: expected --token-key FILE or --jwks "
+                         "FILE");
+    }
+    status = read_text(&s, &n, a->jwks ? "--jwks" : "--token-key", path);
+    if (status != CLI_OK) {
+        return status;
+    }
+    err = a->jwks ? kms_token_keys_jwks(out, mcx_bytes(s, n), path, &text)
+                  : kms_token_keys_pem(out, mcx_bytes(s, n), path, &text);
+    free(s);
+    return err == MCX_OK ? CLI_OK : kms_failed(err, &text);
+}
+
+static int
+read_pems(struct pems *p, const struct kms_args *a)
+{
+    int status = read_text(&p->cert, &p->cert_n, "--tls-cert", a->tls_cert);
+
+    return status == CLI_OK
+               ? read_text(&p->key, &p->key_n, "--tls-key", a->tls_key)
+               : status;
+}
+
+/* No core dump and no debugger of the same user sees this process. */
+static void
+hide(void)
+{
+    const struct rlimit none = { 0, 0 };
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* One line a message or key event, unless the environment says otherwise. */
+static void
+log_level(void)
+{
+    if (!getenv("MCX_DEBUG") && !getenv("MCX_KMS_DEBUG")) {
+        mcx_log_level(MCX_AREA_KMS, 5);
+    }
+}
+
+static int
+wait_for_end(struct kms_http *http, struct kms_server *server,
+             const sigset_t *signals)
+{
+    const struct timespec second = { 1, 0 };
+
+    for (;;) {
+        int sig = sigtimedwait(signals, NULL, &second);
+
+        if (sig == SIGTERM || sig == SIGINT) {
+            return CLI_OK;
+        }
+        kms_http_tick(http);
+        kms_server_look(server);
+    }
+}
+
+static int
+serve(const struct kms_args *a, struct kms_server *server,
+      const struct pems *pems, const struct kms_token_keys *keys)
+{
+    char uri[MCX_URI_MAX]; /* the domain may be read again meanwhile */
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct kms_http_conf conf = {
+        .listen = a->listen, .cert = pems->cert, .key = pems->key,
+        .threads = a->threads ? (unsigned)a->threads
+                   : cores > 0 ? 2 * (unsigned)cores
+                               : 2,
+        .connections = (unsigned)a->connections,
+        .per_address = (unsigned)a->per_address,
+        .request_ms = (int64_t)a->timeout * 1000,
+        .rule = { .issuer = a->issuer ? a->issuer : uri,
+                  .audience = a->audience ? a->audience : uri,
+                  .scope = a->scope },
+        .keys = keys,
+    };
+    struct mcx_text text = { "" };
+    struct kms_http *http = NULL;
+    sigset_t signals;
+    unsigned port = 0;
+    int status;
+    mcx_err err;
+
+    (void)snprintf(uri, sizeof uri, "%s", server->held->domain->info.uri);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+    err = kms_http_start(&http, server, &conf, &port, &text);
+    if (err != MCX_OK) {
+        return kms_failed(err, &text);
+    }
+    (void)printf("mcx-kms: %s at %.*s:%u\n", uri,
+                 (int)(strrchr(a->listen, ':') - a->listen), a->listen, port);
+    status = cli_flush() ? wait_for_end(http, server, &signals)
+                         : CLI_REFUSED;
+    kms_http_stop(http);
+    return status;
+}
+
+int
+kms_serve(struct kms_args *a)
+{
+    struct kms_token_keys *keys = NULL;
+    struct kms_domain *d = NULL;
+    struct kms_store *store = NULL;
+    struct kms_server server = { 0 };
+    struct pems pems = { 0 };
+    char host[HOST_MAX] = "?";
+    uint64_t num = kms_certs_num(a->dir, mcx_env_system());
+    int status;
+
+    if (!a->listen) {
+        return cli_usage(TOOL, "serve: --listen ADDR:PORT is missing");
+    }
+    hide();
+    log_level();
+    (void)gethostname(host, sizeof host - 1);
+    status = read_token_keys(&keys, a);
+    status = status != CLI_OK ? status : read_pems(&pems, a);
+    status = status != CLI_OK ? status : kms_open_domain(&d, a);
+    status = status != CLI_OK ? status : kms_open_store(&store, a, d);
+    if (status != CLI_OK) {
+        kms_domain_free(d);
+        goto out;
+    }
+    if (kms_server_init(&server, d, a->dir, num, mcx_env_system()) != MCX_OK) {
+        status = cli_fail(TOOL, "out of memory");
+        goto out;
+    }
+    server.instance = a->name ? a->name : host;
+    server.store = store;
+    server.policy.ahead = a->ahead;
+    server.policy.back = a->back;
+    server.policy.fresh_ms = (int64_t)a->fresh * 1000;
+    status = serve(a, &server, &pems, keys);
+out:
+    kms_server_fini(&server);
+    kms_store_close(store);
+    kms_token_keys_free(keys);
+    mcx_kms_text_free(pems.key, pems.key_n);
+    free(pems.cert);
+    return status;
+}
