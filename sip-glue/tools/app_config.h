@@ -33,6 +33,8 @@ struct app_program {
       "host named in Warning headers" },                                      \
     { "listen", MCX_OPT_TEXT, "sip:127.0.0.1:5060;transport=udp", 0, 0, NULL, \
       "SIP URL to bind; transport=udp,tcp for both" },                        \
+    { "tcp-idle", MCX_OPT_NUMBER, "180", 1, 86400, NULL,                      \
+      "seconds after which an idle TCP connection is closed" },               \
     { "control", MCX_OPT_PATH, NULL, 0, 0, NULL,                              \
       "Unix socket for commands; without it standard input" },                \
     { "workers", MCX_OPT_NUMBER, "0", 0, 64, NULL,                            \

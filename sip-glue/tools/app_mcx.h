@@ -4,6 +4,7 @@
 #define APP_MCX_H
 
 #include <sofia-mcx/mcx_sofia.h>
+#include <sofia-sip/tport_tag.h>
 
 #include "control.h"
 
@@ -26,6 +27,14 @@ unsigned app_warning_code(sip_warning_t const *warning);
  * to whoever the request names, and when that fails nh_remove() asserts. */
 #define APP_ALLOW                                                             \
     "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, MESSAGE"
+
+/* Tags for nua_create().  After a message it cannot parse, sofia reads no more
+ * from a TCP connection, so it does not see it end either and keeps the
+ * descriptor for half an hour; and without end when a message stops half-way
+ * and the peer is gone. */
+#define APP_TRANSPORT_TAGS(config)                                            \
+    TPTAG_IDLE((unsigned)app_number(config, "tcp-idle") * 1000u),             \
+    TPTAG_TIMEOUT((unsigned)app_number(config, "tcp-idle") * 1000u)
 
 /* A request outside of calls that the stack has answered: the handle made for
  * it is nobody's but ours to destroy. */

@@ -529,6 +529,7 @@ pf_start(struct pf *pf)
         /* Before any NUTAG_ALLOW(), which adds. */
         SIPTAG_ALLOW_STR(APP_ALLOW),
         NTATAG_UDP_MTU(65535), NTATAG_MAXSIZE(262144),
+        APP_TRANSPORT_TAGS(&pf->config),
         /* (1); REGISTER, PUBLISH and MESSAGE come with it */
         TAG_NEXT(mcx_nua_tags(pf->mcx)));
     pf->timer = su_timer_create(su_root_task(pf->root), SWEEP_MS);

@@ -242,7 +242,7 @@ ua_start(struct ua *ua)
         /* Before any NUTAG_ALLOW(), which adds. */
         SIPTAG_ALLOW_STR(APP_ALLOW),
         NUTAG_SESSION_TIMER(0), NTATAG_UDP_MTU(65535),
-        NTATAG_MAXSIZE(262144),
+        NTATAG_MAXSIZE(262144), APP_TRANSPORT_TAGS(&ua->config),
         TAG_NEXT(mcx_nua_tags(ua->mcx))); /* (1) */
     if (ua->nua == NULL) {
         (void)fprintf(stderr, "mcx-ua: cannot listen at %s\n",

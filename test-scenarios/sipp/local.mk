@@ -41,7 +41,8 @@ SCENARIOS = \
 	test-scenarios/sipp/register-full/register-full.scn \
 	test-scenarios/sipp/register-good/register-good.scn \
 	test-scenarios/sipp/register-refused/register-refused.scn \
-	test-scenarios/sipp/register-third-party/register-third-party.scn
+	test-scenarios/sipp/register-third-party/register-third-party.scn \
+	test-scenarios/sipp/tcp-left/tcp-left.scn
 
 TESTS += $(SCENARIOS)
 EXTRA_DIST += test-scenarios/sipp
