@@ -13,6 +13,25 @@
  * except where said.  Crypto, disk and network work of the modules runs on a
  * worker pool; none of these calls waits for it.
  *
+ * Traps of sofia-sip 1.12.11 that stay the application's, since the glue
+ * cannot close them without changing what a phone does:
+ *   REFER  answered 202 by nua itself, and NOTIFY goes wherever the request
+ *       names; nua_handle_destroy() meanwhile may end the process (assertion
+ *       in nh_remove()).  A phone without transfer says so, before
+ *       mcx_nua_tags(), and the answer is 405: SIPTAG_ALLOW_STR("INVITE, ACK,
+ *       BYE, CANCEL, OPTIONS, PRACK, UPDATE, MESSAGE").
+ *   lists in NUTAG_ALLOW(), NUTAG_APPL_METHOD()  msg_params_join() reads past
+ *       the end when it knows one of the methods already: one method a tag.
+ *   503 with Retry-After  nua sends the request again by itself, with the old
+ *       body; NUTAG_RETRY_COUNT(0) where that must not be.
+ *   requests that mcx_event() leaves  outside of calls nua makes a handle for
+ *       each, also when it has answered; the application destroys it.  It
+ *       answers first where the status is 100: MESSAGE, by mcx_nua_tags().
+ *   TCP  after a message it cannot parse sofia reads no more and misses the
+ *       end of the connection, for 30 minutes; half a message stays for ever.
+ *       TPTAG_IDLE() and TPTAG_TIMEOUT() of nua_create(), in ms, are bounds;
+ *       of a connection that never said anything there is none.
+ *
  * Settings of the first section that are read here; a program may have more:
  *   identity    own MC service ID, or a server's PSI
  *   psi         PSI of the participating function

@@ -79,7 +79,10 @@ on_event(nua_event_t event, int status, char const *phrase, nua_t *nua,
         }
         break;
     case nua_i_invite:
-        if (status < 200) {
+        if (status < 200 && phone->call && phone->call != nh) {
+            nua_respond(nh, SIP_486_BUSY_HERE, TAG_END());
+            nua_handle_destroy(nh);
+        } else if (status < 200) {
             phone->call = nh;
             nua_respond(nh, SIP_200_OK, SOATAG_USER_SDP_STR(sdp), TAG_END());
         }
@@ -98,6 +101,21 @@ on_event(nua_event_t event, int status, char const *phrase, nua_t *nua,
     case nua_r_shutdown:
         if (status >= 200) {
             su_root_break(phone->root);
+        }
+        break;
+    case nua_i_message: /* 100: the modules' tags made it ours to answer */
+    case nua_i_options:
+    case nua_i_info:
+    case nua_i_update:
+    case nua_i_notify:
+    case nua_i_method:
+        if (nh != phone->call && nh != phone->reg) {
+            if (status < 200) {
+                nua_respond(nh, SIP_405_METHOD_NOT_ALLOWED,
+                            NUTAG_WITH(mcx_current_request(phone->mcx, nua)),
+                            TAG_END());
+            }
+            nua_handle_destroy(nh); /* sofia made it for this request */
         }
         break;
     default:
@@ -129,6 +147,10 @@ main(int argc, char **argv)
     phone.nua = nua_create(phone.root, on_event, &phone,
                            NUTAG_URL("sip:127.0.0.1:*;transport=udp"),
                            NUTAG_PROXY(argv[2]),
+                           /* No REFER: see mcx_sofia.h. */
+                           SIPTAG_ALLOW_STR("INVITE, ACK, BYE, CANCEL, "
+                                            "OPTIONS, PRACK, UPDATE, "
+                                            "MESSAGE"),
                            /* changed (1): one more tag */
                            TAG_NEXT(mcx_nua_tags(phone.mcx)));
     if (!phone.nua) {
