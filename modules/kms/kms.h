@@ -1,8 +1,9 @@
 /* kms.h -- what the files of module kms share.
  *
  *   kms_module.c  the descriptor
- *   kms.c         the life of the client: what is asked next, and what becomes
- *                 of the answer
+ *   kms_start.c   settings, cache, start and stop
+ *   kms.c         the life of the client: what is due, what has ended
+ *   kms_ask.c     one question, and what becomes of the answer
  *   kms_plan.c    when: renewal, back-off, periods; pure arithmetic
  *   kms_http.c    one POST over TLS; the only file that sees libcurl
  *   kms_store.c   answers kept for the next start, sealed */
@@ -115,7 +116,7 @@ mcx_err kms_store_put(struct kms_store *store, unsigned slot,
 mcx_err kms_store_get(struct kms_store *store, unsigned slot, char **xml,
                       size_t *n) MCX_MUST_USE;
 
-/* ---- kms.c ------------------------------------------------------------- */
+/* ---- kms_start.c, kms.c ------------------------------------------------ */
 
 mcx_err kms_start(void **state, const struct mcx_host *host,
                   struct mcx_text *text);

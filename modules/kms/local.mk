@@ -2,9 +2,12 @@
 kms_sources = \
 	modules/kms/kms.c \
 	modules/kms/kms.h \
+	modules/kms/kms_ask.c \
 	modules/kms/kms_http.c \
 	modules/kms/kms_module.c \
 	modules/kms/kms_plan.c \
+	modules/kms/kms_start.c \
+	modules/kms/kms_state.h \
 	modules/kms/kms_store.c
 EXTRA_DIST += modules/kms/README
 

@@ -1,0 +1,115 @@
+/* kms_state.h -- the state of the client, for kms.c, kms_ask.c and
+ * kms_start.c.  Who may touch what when is said in kms.c. */
+#ifndef KMS_STATE_H
+#define KMS_STATE_H
+
+#include "kms.h"
+
+enum kms_step {
+    KMS_STEP_NONE,
+    KMS_STEP_PURGE,    /* empty slots of the cache            */
+    KMS_STEP_LOOK,     /* is there another token than before? */
+    KMS_STEP_INIT,
+    KMS_STEP_KEYS,     /* of the present period               */
+    KMS_STEP_NEXT,     /* of the coming one                   */
+    KMS_STEP_CERTS,    /* CertCache                           */
+    KMS_STEP_EXTERNAL  /* Cert, of one KMS of 'external'      */
+};
+enum { KMS_STEPS_MAX = 8 + KMS_EXTERNAL_MAX }; /* of one piece of work */
+
+struct kms_held {
+    uint64_t no;
+    int64_t valid_to_unix; /* 0: open */
+};
+
+struct kms_external {
+    char uri[MCX_URI_MAX];
+    int64_t next_mono_ms;
+};
+
+/* SECRET, in guarded memory only: keyed mark of a token, to know it again. */
+struct kms_marks {
+    struct mcx_seal_key key;
+    uint8_t used[MCX_SEAL_MAC_SIZE];
+};
+
+struct kms {
+    struct mcx_work work; /* first */
+    const struct mcx_host *host;
+    const struct mcx_env *env;
+    bool busy; /* loop's: the work is under way */
+
+    /* Settings; not changed after the start. */
+    struct kms_http_set http;
+    kms_post_f *post; /* NULL: the network */
+    void *post_arg;
+    char root[MCX_KMS_URL_MAX];
+    char kms_uri[MCX_URI_MAX];
+    const char *user, *token_file, *client_id;
+    int64_t window_ms, refresh_ms;
+    struct kms_store *store; /* NULL: nothing is kept */
+
+    /* Of the work while busy, else of the loop. */
+    struct kms_http *conn;
+    unsigned failures;
+    int64_t next_mono_ms; /* nothing is asked before */
+    bool token_refused;
+    int64_t look_mono_ms;
+    struct kms_marks *marks; /* guarded */
+    int64_t init_ms, certs_ms; /* Time of the newest answers; 0: none */
+    int64_t certs_next_mono_ms;
+    bool init_now; /* a key set did not fit the certificate we have */
+    uint64_t plain_missed; /* period + 1 that a plain KeyProvision lacked */
+    uint64_t renew_no;     /* period + 1 to which the next line belongs */
+    int64_t renew_at_ms;
+    uint32_t refresh_dice;
+    uint64_t cache_num;
+    bool has_cache_num;
+    unsigned n_cert_slots; /* in use */
+    struct kms_external external[KMS_EXTERNAL_MAX];
+    size_t n_external;
+    uint64_t slot_no[KMS_KEY_SLOTS]; /* period + 1 kept there; 0: none */
+    uint64_t took[MCX_KMS_SETS_MAX]; /* periods of the answer at hand */
+    size_t n_took;
+    bool grew;        /* the ring; for done() */
+    mcx_err to_report; /* ClientError of the next request */
+
+    pthread_mutex_t lock; /* of what follows */
+    struct kms_held held[KMS_HELD_MAX];
+    size_t n_held;
+    bool purge[KMS_SLOTS];
+    bool any_purge;
+};
+
+/* ---- kms.c ---- */
+
+int64_t kms_now_ms(const struct kms *k);
+int64_t kms_mono_ms(const struct kms *k);
+uint32_t kms_dice(const struct kms *k);
+bool kms_has_key(const struct kms *k, uint64_t no);
+/* The certificate of our KMS and the period of now; false when we have no
+ * usable one. */
+bool kms_present(const struct kms *k, struct mcx_kms_info *info,
+                 uint64_t *no);
+/* Has a slot of the cache emptied by the next work. */
+void kms_purge_slot(struct kms *k, unsigned slot);
+/* The key of period 'no' goes, from the ring and from the cache. */
+void kms_drop_key(struct kms *k, uint64_t no, const char *why);
+/* Every key goes whose time is over. */
+void kms_sweep(struct kms *k);
+void kms_work(struct mcx_work *work); /* pool */
+void kms_done(struct mcx_work *work); /* loop */
+
+/* ---- kms_ask.c ---- */
+
+/* Does what 'step' says; 'which' is of KMS_STEP_EXTERNAL.  On failure 'text'
+ * says why, or is empty. */
+mcx_err kms_run_step(struct kms *k, enum kms_step step, size_t which,
+                     struct mcx_text *text) MCX_MUST_USE;
+/* Takes a judged answer to the ring: certificates of others when 'external';
+ * 'fresh' when it came from the network. */
+mcx_err kms_take(struct kms *k, const struct mcx_kms_reply *reply,
+                 struct mcx_bytes xml, bool external, bool fresh,
+                 struct mcx_text *text) MCX_MUST_USE;
+
+#endif /* KMS_STATE_H */
