@@ -4,31 +4,36 @@
 #include <config.h>
 #include <stdlib.h>
 #include <string.h>
-#include "curve.h"
 #include "hash.h"
 #include "objects.h"
 #include "p256.h"
+#include "shared.h"
 
 enum { KSAK_AT = MCX_FP_SIZE };
+
+/* out = [k]P; false: infinity. */
+static mcx_err
+mul_p(uint8_t out[MCX_SAKKE_PT_SIZE], bool *finite, const uint64_t k[MCX_W])
+{
+    const struct mcx_shared *sh = mcx_shared();
+
+    if (!sh) {
+        return MCX_E_NOMEM;
+    }
+    *finite = sh->ops->mul(out, sh->p, k, NULL, NULL, NULL, NULL, NULL);
+    return MCX_OK;
+}
 
 static mcx_err
 make_z(uint8_t out[MCX_SAKKE_PT_SIZE], const uint8_t z[MCX_FP_SIZE])
 {
-    struct mcx_fp f;
-    struct mcx_point a, base;
+    uint64_t k[MCX_W];
+    bool finite; /* for 0 < z < q it is */
     mcx_err err;
 
-    mcx_fp_init(&f);
-    a = mcx_point_num(&f);
-    if (!f.failed) {
-        base.x = f.pa->px;
-        base.y = f.pa->py;
-        if (mcx_point_mul(&f, a, base, z, MCX_FP_SIZE)) {
-            mcx_point_write(&f, out, a);
-        }
-    }
-    err = mcx_fp_status(&f);
-    mcx_fp_fini(&f);
+    mcx_w_read(k, z);
+    err = mul_p(out, &finite, k);
+    mcx_wipe(k, sizeof k);
     return err;
 }
 
@@ -117,48 +122,26 @@ mcx_kms_master_public(uint8_t z[MCX_SAKKE_PT_SIZE],
     memcpy(kpak, master->kpak, sizeof master->kpak);
 }
 
-/* k = (a + z)^-1 mod q, 128 octets; zero when a + z is. */
-static void
-rsk_scalar(struct mcx_fp *f, uint8_t k[MCX_FP_SIZE], struct mcx_bytes id,
-           const uint8_t z[MCX_FP_SIZE])
-{
-    BIGNUM *a = mcx_fp_num(f), *s = mcx_fp_num(f);
-
-    if (!f->failed
-        && (!BN_bin2bn(id.p, (int)id.n, a)
-            || !BN_bin2bn(z, MCX_FP_SIZE, s)
-            || !BN_mod_add_quick(s, s, a, f->pa->q)
-            || !mcx_invert(s, s, f->pa->q, f->pa->mont_q, f->ctx)
-            || BN_bn2binpad(s, k, MCX_FP_SIZE) != MCX_FP_SIZE)) {
-        f->failed = true;
-    }
-}
-
+/* SPEC RFC 6508 6.1.1: [(a + z)^-1 mod q]P; the inverse of 0 is 0 here, and
+ * infinity what comes of it. */
 mcx_err
 mcx_kms_rsk(struct mcx_rsk *rsk, const struct mcx_kms_master *master,
             struct mcx_bytes id)
 {
-    uint8_t k[MCX_FP_SIZE] = { 0 };
-    struct mcx_fp f;
-    struct mcx_point r, base;
-    bool ok = false;
+    uint8_t a[MCX_FP_SIZE] = { 0 };
+    uint64_t k[MCX_W], z[MCX_W];
+    bool finite = false;
     mcx_err err;
 
-    mcx_fp_init(&f);
-    r = mcx_point_num(&f);
-    rsk_scalar(&f, k, id, master->secret->b);
-    if (!f.failed) {
-        base.x = f.pa->px;
-        base.y = f.pa->py;
-        ok = mcx_point_mul(&f, r, base, k, sizeof k);
-        if (ok) {
-            mcx_point_write(&f, rsk->b, r);
-        }
-    }
-    err = mcx_fp_status(&f);
-    mcx_fp_fini(&f);
+    memcpy(a + sizeof a - id.n, id.p, id.n);
+    mcx_w_read(k, a);
+    mcx_w_read(z, master->secret->b);
+    mcx_w_reduce(k, mcx_w_add(k, k, z), mcx_w_q);
+    mcx_w_inv(k, k, mcx_w_q, mcx_w_q_k);
+    err = mul_p(rsk->b, &finite, k);
     mcx_wipe(k, sizeof k);
-    return err != MCX_OK ? err : ok ? MCX_OK : MCX_E_ARG;
+    mcx_wipe(z, sizeof z);
+    return err != MCX_OK ? err : finite ? MCX_OK : MCX_E_ARG;
 }
 
 mcx_err

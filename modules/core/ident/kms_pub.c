@@ -3,10 +3,10 @@
 #include <config.h>
 #include <stdlib.h>
 #include <string.h>
-#include "curve.h"
 #include "hash.h"
 #include "objects.h"
 #include "p256.h"
+#include "shared.h"
 
 bool
 mcx_id_legal(struct mcx_bytes id)
@@ -18,26 +18,6 @@ mcx_id_legal(struct mcx_bytes id)
     }
     memcpy(n + sizeof n - id.n, id.p, id.n);
     return mcx_in_range(n, 2, mcx_sakke_q, sizeof n);
-}
-
-static mcx_err
-check_z(const uint8_t z[MCX_SAKKE_PT_SIZE], struct mcx_why *why)
-{
-    struct mcx_fp f;
-    struct mcx_point a;
-    bool good;
-    mcx_err err;
-
-    mcx_fp_init(&f);
-    a = mcx_point_num(&f);
-    good = mcx_point_read(&f, a, z) && mcx_point_order_q(&f, a);
-    err = mcx_fp_status(&f);
-    mcx_fp_fini(&f);
-    if (err != MCX_OK) {
-        return MCX_REFUSE(why, MCX_R_MEMORY, "Z", 0, "");
-    }
-    return good ? MCX_OK
-                : MCX_REFUSE(why, MCX_R_KEY_POINT, "Z", 0, "RFC 6508 2.2");
 }
 
 static mcx_err
@@ -64,6 +44,7 @@ mcx_err
 mcx_kms_pub_new(struct mcx_kms_pub **out, struct mcx_bytes z,
                 struct mcx_bytes kpak, struct mcx_why *why)
 {
+    const struct mcx_shared *sh;
     struct mcx_kms_pub *pub;
 
     if (z.n != MCX_SAKKE_PT_SIZE) {
@@ -74,14 +55,25 @@ mcx_kms_pub_new(struct mcx_kms_pub **out, struct mcx_bytes z,
                           "RFC 6507 3.2");
     }
     MCX_TRY(check_kpak(kpak.p, why));
-    MCX_TRY(check_z(z.p, why));
-    pub = malloc(sizeof *pub);
-    if (!pub) {
+    sh = mcx_shared();
+    if (!sh) {
+        return MCX_REFUSE(why, MCX_R_MEMORY, "Z", 0, "");
+    }
+    if (!sh->ops->order_q(z.p)) {
+        return MCX_REFUSE(why, MCX_R_KEY_POINT, "Z", 0, "RFC 6508 2.2");
+    }
+    pub = calloc(1, sizeof *pub);
+    if (pub) {
+        atomic_init(&pub->refs, 1);
+        memcpy(pub->z, z.p, sizeof pub->z);
+        memcpy(pub->kpak, kpak.p, sizeof pub->kpak);
+        pub->z_table = mcx_table_new(sh, pub->z);
+        pub->peers = mcx_peers_new();
+    }
+    if (!pub || !pub->z_table || !pub->peers) {
+        mcx_kms_pub_free(pub);
         return MCX_REFUSE(why, MCX_R_MEMORY, "", 0, "");
     }
-    atomic_init(&pub->refs, 1);
-    memcpy(pub->z, z.p, sizeof pub->z);
-    memcpy(pub->kpak, kpak.p, sizeof pub->kpak);
     *out = pub;
     return MCX_OK;
 }
@@ -99,6 +91,8 @@ mcx_kms_pub_free(struct mcx_kms_pub *pub)
     if (pub
         && atomic_fetch_sub_explicit(&pub->refs, 1, memory_order_acq_rel)
                == 1) {
+        mcx_peers_free(pub->peers);
+        mcx_big_free(pub->z_table);
         free(pub);
     }
 }

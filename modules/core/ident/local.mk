@@ -1,13 +1,9 @@
-# modules/core/ident: SAKKE, ECCSI, UID, key periods.  Floor 1; the arithmetic
-# is OpenSSL's BIGNUM and P-256.
+# modules/core/ident: SAKKE, ECCSI, UID, key periods.  Floor 1.  SAKKE is
+# ours (core/field, core/curve), ECCSI is on OpenSSL's P-256.
 libmcx_core_all_la_SOURCES += \
 	modules/core/ident/consts.c \
 	modules/core/ident/consts.h \
-	modules/core/ident/curve.c \
-	modules/core/ident/curve.h \
 	modules/core/ident/eccsi.c \
-	modules/core/ident/fp.c \
-	modules/core/ident/fp.h \
 	modules/core/ident/hash.c \
 	modules/core/ident/hash.h \
 	modules/core/ident/kms_master.c \
@@ -15,17 +11,27 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/ident/objects.h \
 	modules/core/ident/p256.c \
 	modules/core/ident/p256.h \
-	modules/core/ident/pairing.c \
-	modules/core/ident/pairing.h \
 	modules/core/ident/params.c \
 	modules/core/ident/params.h \
+	modules/core/ident/peers.c \
+	modules/core/ident/peers.h \
 	modules/core/ident/period.c \
 	modules/core/ident/sakke.c \
 	modules/core/ident/selftest.c \
+	modules/core/ident/shared.c \
+	modules/core/ident/shared.h \
 	modules/core/ident/uid.c \
 	modules/core/ident/user_key.c
 
 if HAVE_CMOCKA
+# SAKKE's arithmetic on BIGNUM, against which the tests hold ours.
+check_LTLIBRARIES += libident-ref.la
+libident_ref_la_SOURCES = \
+	modules/core/ident/ref_curve.c modules/core/ident/ref_curve.h \
+	modules/core/ident/ref_fp.c modules/core/ident/ref_fp.h \
+	modules/core/ident/ref_pairing.c modules/core/ident/ref_pairing.h
+libident_ref_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
+IDENT_TEST_LIBS = libident-ref.la $(CORE_TEST_LIBS)
 IDENT_TESTS = test_ident_math test_sakke test_eccsi test_ident_keys \
 	test_uid test_ident_oom
 check_PROGRAMS += $(IDENT_TESTS)
@@ -35,11 +41,11 @@ IDENT_TEST_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
 test_sakke_SOURCES = modules/core/ident/test_sakke.c \
 	modules/core/ident/test_kit.h
 test_sakke_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
-test_sakke_LDADD = $(CORE_TEST_LIBS)
+test_sakke_LDADD = $(IDENT_TEST_LIBS)
 test_eccsi_SOURCES = modules/core/ident/test_eccsi.c \
 	modules/core/ident/test_kit.h
 test_eccsi_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
-test_eccsi_LDADD = $(CORE_TEST_LIBS)
+test_eccsi_LDADD = $(IDENT_TEST_LIBS)
 test_uid_SOURCES = modules/core/ident/test_uid.c \
 	modules/core/ident/test_kit.h
 test_uid_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
@@ -47,15 +53,15 @@ test_uid_LDADD = $(CORE_TEST_LIBS)
 test_ident_math_SOURCES = modules/core/ident/test_ident_math.c \
 	modules/core/ident/test_kit.h
 test_ident_math_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
-test_ident_math_LDADD = $(CORE_TEST_LIBS)
+test_ident_math_LDADD = $(IDENT_TEST_LIBS)
 test_ident_keys_SOURCES = modules/core/ident/test_ident_keys.c \
 	modules/core/ident/test_kit.h
 test_ident_keys_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
-test_ident_keys_LDADD = $(CORE_TEST_LIBS)
+test_ident_keys_LDADD = $(IDENT_TEST_LIBS)
 test_ident_oom_SOURCES = modules/core/ident/test_ident_oom.c \
 	modules/core/ident/test_kit.h
 test_ident_oom_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
-test_ident_oom_LDADD = $(CORE_TEST_LIBS)
+test_ident_oom_LDADD = $(IDENT_TEST_LIBS)
 test_ident_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc
 if HAVE_WOLFSSL
 check_PROGRAMS += test_wolfssl

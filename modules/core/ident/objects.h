@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sofia-mcx/mcx_ident.h>
 #include "consts.h"
+#include "peers.h"
 
 /* Is 'id' one of the identifiers both algorithms take: 1 to 128 octets, as
  * an integer 2..q-1 (RFC 6508 2.2)? */
@@ -16,6 +17,8 @@ struct mcx_kms_pub {
     atomic_uint refs;
     uint8_t z[MCX_SAKKE_PT_SIZE];
     uint8_t kpak[MCX_ECCSI_PT_SIZE];
+    struct mcx_point_table *z_table; /* 832 KiB */
+    struct mcx_peers *peers;
 };
 
 /* The secrets of one user key, in guarded memory. */
@@ -32,7 +35,9 @@ struct mcx_user_key {
     uint8_t id[MCX_ID_MAX];
     uint8_t pvt[MCX_ECCSI_PT_SIZE];
     uint8_t hs[MCX_P256_SIZE];        /* public: RFC 6507 5.1.2 step 3  */
-    uint8_t point[MCX_SAKKE_PT_SIZE]; /* [a]P + Z, public, of TEST      */
+    uint8_t point[MCX_SAKKE_PT_SIZE]; /* I = [a]P + Z, public, of TEST  */
+    struct mcx_point_table *table;    /* of I, public; 832 KiB          */
+    void *lines;                      /* of RSK, guarded; 310 to 450 KB */
 };
 
 struct mcx_kms_master {
@@ -47,6 +52,11 @@ mcx_err mcx_sakke_r(uint8_t r[MCX_FP_SIZE], const struct mcx_ssv *ssv,
 /* HashToIntegerRange(w, 2^128). */
 mcx_err mcx_sakke_mask(uint8_t mask[MCX_SSV_SIZE],
                        const uint8_t w[MCX_FP_SIZE]) MCX_MUST_USE;
+
+/* I = [a]P + Z of 'id', which is legal.  MCX_E_STATE: infinity. */
+mcx_err mcx_sakke_identity(uint8_t point[MCX_SAKKE_PT_SIZE],
+                           const struct mcx_kms_pub *pub,
+                           struct mcx_bytes id) MCX_MUST_USE;
 
 /* Signs with nonce 'j', 1..q-1.  MCX_E_STATE: take another. */
 mcx_err mcx_eccsi_sign_with(uint8_t sig[MCX_ECCSI_SIG_SIZE],

@@ -16,14 +16,6 @@ params_free(struct mcx_params *pa)
     if (!pa) {
         return;
     }
-    BN_free(pa->p);
-    BN_free(pa->q);
-    BN_MONT_CTX_free(pa->mont_p);
-    BN_MONT_CTX_free(pa->mont_q);
-    BN_free(pa->one);
-    BN_free(pa->g);
-    BN_free(pa->px);
-    BN_free(pa->py);
     EC_GROUP_free(pa->ec);
     BN_free(pa->ec_p);
     BN_free(pa->ec_a);
@@ -31,64 +23,6 @@ params_free(struct mcx_params *pa)
     BN_free(pa->ec_q);
     BN_MONT_CTX_free(pa->mont_ec_q);
     free(pa);
-}
-
-/* The Montgomery form of 'b', or NULL. */
-static BIGNUM *
-mont_new(const struct mcx_params *pa, const uint8_t b[MCX_FP_SIZE],
-         BN_CTX *ctx)
-{
-    BIGNUM *r = BN_bin2bn(b, MCX_FP_SIZE, NULL);
-
-    if (r && !BN_to_montgomery(r, r, pa->mont_p, ctx)) {
-        BN_free(r);
-        r = NULL;
-    }
-    return r;
-}
-
-static bool
-sakke_fill(struct mcx_params *pa, BN_CTX *ctx)
-{
-    static const uint8_t one[MCX_FP_SIZE] = { [MCX_FP_SIZE - 1] = 1 };
-
-    pa->p = BN_bin2bn(mcx_sakke_p, MCX_FP_SIZE, NULL);
-    pa->q = BN_bin2bn(mcx_sakke_q, MCX_FP_SIZE, NULL);
-    pa->mont_p = BN_MONT_CTX_new();
-    pa->mont_q = BN_MONT_CTX_new();
-    if (!pa->p || !pa->q || !pa->mont_p || !pa->mont_q
-        || !BN_MONT_CTX_set(pa->mont_p, pa->p, ctx)
-        || !BN_MONT_CTX_set(pa->mont_q, pa->q, ctx)) {
-        return false;
-    }
-    pa->one = mont_new(pa, one, ctx);
-    pa->g = mont_new(pa, mcx_sakke_g, ctx);
-    pa->px = mont_new(pa, mcx_sakke_px, ctx);
-    pa->py = mont_new(pa, mcx_sakke_py, ctx);
-    return pa->one && pa->g && pa->px && pa->py;
-}
-
-/* q - 1 with digits 0, 1, -1 and no two neighbours that are not 0: a third of
- * the additions of the Miller loop go.  -R costs nothing, and the vertical
- * lines it brings are elements of F_p, which the pairing drops anyway. */
-static bool
-naf_fill(struct mcx_params *pa)
-{
-    BIGNUM *k = BN_dup(pa->q);
-    bool ok = k && BN_sub_word(k, 1);
-
-    while (ok && !BN_is_zero(k)) {
-        signed char digit = 0;
-
-        if (BN_is_odd(k)) {
-            digit = BN_is_bit_set(k, 1) ? -1 : 1;
-            ok = digit > 0 ? BN_sub_word(k, 1) : BN_add_word(k, 1);
-        }
-        pa->naf[pa->n_naf++] = digit;
-        ok = ok && BN_rshift1(k, k);
-    }
-    BN_free(k);
-    return ok;
 }
 
 static bool
@@ -116,8 +50,7 @@ params_new(void)
     struct mcx_params *pa = calloc(1, sizeof *pa);
     BN_CTX *ctx = BN_CTX_new();
 
-    if (!pa || !ctx || !sakke_fill(pa, ctx) || !naf_fill(pa)
-        || !p256_fill(pa, ctx)) {
+    if (!pa || !ctx || !p256_fill(pa, ctx)) {
         params_free(pa);
         pa = NULL;
     }

@@ -1,5 +1,5 @@
 /* params.h -- what never changes, in the form the arithmetic wants: the
- * numbers of consts.h and of P-256 as BIGNUMs, with Montgomery contexts.
+ * numbers of P-256 as BIGNUMs, with a Montgomery context.
  *
  * Made at first use, read by any number of threads, never freed: it holds
  * public numbers only and lives as long as the process. */
@@ -11,15 +11,6 @@
 #include "consts.h"
 
 struct mcx_params {
-    /* SAKKE, parameter set 1 */
-    BIGNUM *p, *q;
-    BN_MONT_CTX *mont_p, *mont_q;
-    BIGNUM *one, *g, *px, *py;           /* Montgomery form, mod p        */
-    /* Digits of q - 1 in non-adjacent form, least significant first:
-     * 0, 1, -1.  'n_naf' counts them, the top one is 1. */
-    signed char naf[MCX_SAKKE_Q_BITS + 1];
-    unsigned n_naf;
-    /* ECCSI, P-256 */
     EC_GROUP *ec;
     BIGNUM *ec_p, *ec_a, *ec_b, *ec_q;
     BN_MONT_CTX *mont_ec_q;

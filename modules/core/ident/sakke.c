@@ -5,10 +5,9 @@
  * gives a point of order q, and R must equal it. */
 #include <config.h>
 #include <string.h>
-#include "curve.h"
 #include "hash.h"
 #include "objects.h"
-#include "pairing.h"
+#include "shared.h"
 
 mcx_err
 mcx_sakke_r(uint8_t r[MCX_FP_SIZE], const struct mcx_ssv *ssv,
@@ -16,24 +15,17 @@ mcx_sakke_r(uint8_t r[MCX_FP_SIZE], const struct mcx_ssv *ssv,
 {
     struct mcx_bytes part[2] = { { ssv->b, sizeof ssv->b }, id };
     uint8_t v[4 * MCX_SHA256_SIZE]; /* ceil(lg(q) / 256) = 4 */
-    struct mcx_fp f;
-    BIGNUM *n;
+    uint64_t k[MCX_W];
     mcx_err err = mcx_hash_stretch(v, 4, part, 2);
 
     memset(r, 0, MCX_FP_SIZE);
-    if (err != MCX_OK) {
-        return err;
+    if (err == MCX_OK) {
+        mcx_w_read(k, v);
+        mcx_w_mod_q(k, k);
+        mcx_w_write(r, k);
     }
-    mcx_fp_init(&f);
-    n = mcx_fp_num(&f);
-    if (!f.failed && (!BN_bin2bn(v, sizeof v, n)
-                      || !BN_mod(n, n, f.pa->q, f.ctx)
-                      || BN_bn2binpad(n, r, MCX_FP_SIZE) != MCX_FP_SIZE)) {
-        f.failed = true;
-    }
-    err = mcx_fp_status(&f);
-    mcx_fp_fini(&f);
     mcx_wipe(v, sizeof v);
+    mcx_wipe(k, sizeof k);
     return err;
 }
 
@@ -50,46 +42,34 @@ mcx_sakke_mask(uint8_t mask[MCX_SSV_SIZE], const uint8_t w[MCX_FP_SIZE])
     return err;
 }
 
-/* out = [r]([b]P + Z) */
+/* R = [r]([b]P + Z) as [rb]P + [r]Z, or from the peer's own table when there
+ * is one; w = g^r. */
 static mcx_err
-seal_point(uint8_t out[MCX_SAKKE_PT_SIZE], const struct mcx_kms_pub *pub,
-           struct mcx_bytes id, const uint8_t r[MCX_FP_SIZE])
+seal_with(uint8_t point[MCX_SAKKE_PT_SIZE], uint8_t w[MCX_FP_SIZE],
+          const struct mcx_kms_pub *pub, struct mcx_bytes id,
+          const uint64_t r[MCX_W])
 {
-    struct mcx_fp f;
-    struct mcx_point a;
+    const struct mcx_shared *sh = mcx_shared();
+    const struct mcx_point_table *t;
+    uint8_t b[MCX_FP_SIZE] = { 0 };
+    uint64_t rb[MCX_W];
     bool ok;
-    mcx_err err;
 
-    mcx_fp_init(&f);
-    a = mcx_point_num(&f);
-    ok = mcx_point_of_id(&f, a, id, pub->z)
-         && mcx_point_mul(&f, a, a, r, MCX_FP_SIZE);
-    if (ok) {
-        mcx_point_write(&f, out, a);
+    if (!sh) {
+        return MCX_E_NOMEM;
     }
-    err = mcx_fp_status(&f);
-    mcx_fp_fini(&f);
-    return err != MCX_OK ? err : ok ? MCX_OK : MCX_E_STATE;
-}
-
-/* mask of g^r */
-static mcx_err
-seal_mask(uint8_t mask[MCX_SSV_SIZE], const uint8_t r[MCX_FP_SIZE])
-{
-    uint8_t w[MCX_FP_SIZE];
-    struct mcx_fp f;
-    bool ok;
-    mcx_err err;
-
-    mcx_fp_init(&f);
-    ok = mcx_g_power(&f, w, r, MCX_FP_SIZE);
-    err = mcx_fp_status(&f);
-    mcx_fp_fini(&f);
-    if (err == MCX_OK) {
-        err = ok ? mcx_sakke_mask(mask, w) : MCX_E_STATE;
+    t = mcx_peers_take(pub->peers, id);
+    if (t) {
+        ok = sh->ops->mul(point, t, r, NULL, NULL, w, sh->g, r);
+        mcx_peers_give(pub->peers, t);
+        return ok ? MCX_OK : MCX_E_STATE;
     }
-    mcx_wipe(w, sizeof w);
-    return err;
+    memcpy(b + sizeof b - id.n, id.p, id.n);
+    mcx_w_read(rb, b);
+    mcx_w_mul_q(rb, rb, r);
+    ok = sh->ops->mul(point, sh->p, rb, pub->z_table, r, w, sh->g, r);
+    mcx_wipe(rb, sizeof rb);
+    return ok ? MCX_OK : MCX_E_STATE;
 }
 
 mcx_err
@@ -97,7 +77,8 @@ mcx_sakke_seal(uint8_t enc[MCX_SAKKE_ENC_SIZE], const struct mcx_kms_pub *pub,
                struct mcx_bytes id, const struct mcx_ssv *ssv)
 {
     uint8_t r[MCX_FP_SIZE], mask[MCX_SSV_SIZE] = { 0 };
-    uint8_t point[MCX_SAKKE_PT_SIZE];
+    uint8_t point[MCX_SAKKE_PT_SIZE], w[MCX_FP_SIZE] = { 0 };
+    uint64_t k[MCX_W] = { 0 };
     mcx_err err;
     size_t i;
 
@@ -105,57 +86,48 @@ mcx_sakke_seal(uint8_t enc[MCX_SAKKE_ENC_SIZE], const struct mcx_kms_pub *pub,
         return MCX_E_ARG;
     }
     MCX_TRY_OR(err, mcx_sakke_r(r, ssv, id), out);
-    MCX_TRY_OR(err, seal_point(point, pub, id, r), out);
-    MCX_TRY_OR(err, seal_mask(mask, r), out);
+    mcx_w_read(k, r);
+    MCX_TRY_OR(err, seal_with(point, w, pub, id, k), out);
+    MCX_TRY_OR(err, mcx_sakke_mask(mask, w), out);
     memcpy(enc, point, sizeof point);
     for (i = 0; i < MCX_SSV_SIZE; i++) {
         enc[MCX_SAKKE_PT_SIZE + i] = (uint8_t)(ssv->b[i] ^ mask[i]);
     }
 out:
     mcx_wipe(r, sizeof r);
+    mcx_wipe(k, sizeof k);
+    mcx_wipe(w, sizeof w);
     mcx_wipe(mask, sizeof mask);
     return err;
 }
 
-/* w = <R, K>; tells whether R is a point and whether w is defined. */
-static mcx_err
-open_pairing(uint8_t w[MCX_FP_SIZE], bool *on_curve, bool *defined,
-             const uint8_t *enc, const struct mcx_user_key *key)
+/* A table is public and its building long: the caller's thread does it, and
+ * whoever seals meanwhile takes the other way. */
+mcx_err
+mcx_sakke_prepare(struct mcx_kms_pub *pub, struct mcx_bytes id)
 {
-    struct mcx_fp f;
-    struct mcx_point r, k;
-    mcx_err err;
+    const struct mcx_shared *sh = mcx_shared();
+    uint8_t point[MCX_SAKKE_PT_SIZE];
+    struct mcx_point_table *t;
 
-    mcx_fp_init(&f);
-    r = mcx_point_num(&f);
-    k = mcx_point_num(&f);
-    *on_curve = mcx_point_read(&f, r, enc);
-    *defined = *on_curve && mcx_point_read(&f, k, key->secret->rsk.b)
-               && mcx_pairing(&f, w, r, k);
-    err = mcx_fp_status(&f);
-    mcx_fp_fini(&f);
-    return err;
+    if (!mcx_id_legal(id)) {
+        return MCX_E_ARG;
+    }
+    if (!sh) {
+        return MCX_E_NOMEM;
+    }
+    if (mcx_peers_has(pub->peers, id)) {
+        return MCX_OK;
+    }
+    MCX_TRY(mcx_sakke_identity(point, pub, id));
+    t = mcx_table_new(sh, point);
+    return t ? mcx_peers_put(pub->peers, id, t) : MCX_E_NOMEM;
 }
 
-/* test = [r]([b]P + Z), all zero when that is infinity. */
-static mcx_err
-open_test(uint8_t test[MCX_SAKKE_PT_SIZE], const struct mcx_user_key *key,
-          const uint8_t r[MCX_FP_SIZE])
+bool
+mcx_sakke_prepare_due(const struct mcx_kms_pub *pub, struct mcx_bytes id)
 {
-    struct mcx_fp f;
-    struct mcx_point a;
-    mcx_err err;
-
-    memset(test, 0, MCX_SAKKE_PT_SIZE);
-    mcx_fp_init(&f);
-    a = mcx_point_num(&f);
-    if (mcx_point_read(&f, a, key->point)
-        && mcx_point_mul(&f, a, a, r, MCX_FP_SIZE)) {
-        mcx_point_write(&f, test, a);
-    }
-    err = mcx_fp_status(&f);
-    mcx_fp_fini(&f);
-    return err;
+    return mcx_peers_due(pub->peers, id);
 }
 
 mcx_err
@@ -164,8 +136,10 @@ mcx_sakke_open(struct mcx_ssv *ssv, const struct mcx_user_key *key,
 {
     MCX_SECRET(mcx_ssv, found);
     uint8_t w[MCX_FP_SIZE] = { 0 }, r[MCX_FP_SIZE] = { 0 };
-    uint8_t mask[MCX_SSV_SIZE] = { 0 }, test[MCX_SAKKE_PT_SIZE];
-    bool on_curve = false, defined = false;
+    uint8_t mask[MCX_SSV_SIZE] = { 0 };
+    uint64_t k[MCX_W] = { 0 };
+    const struct mcx_shared *sh;
+    bool on_curve, defined = false;
     mcx_err err;
     size_t i;
 
@@ -174,7 +148,11 @@ mcx_sakke_open(struct mcx_ssv *ssv, const struct mcx_user_key *key,
         return MCX_REFUSE(why, MCX_R_SAKKE_LENGTH, "SAKKE", enc.n,
                           "RFC 6508 4");
     }
-    MCX_TRY_OR(err, open_pairing(w, &on_curve, &defined, enc.p, key), out);
+    sh = mcx_shared(); /* made before any key was */
+    if (!sh) {
+        return MCX_REFUSE(why, MCX_R_MEMORY, "SAKKE", 0, "");
+    }
+    on_curve = sh->ops->pair(w, &defined, key->lines, enc.p);
     if (!on_curve) {
         err = MCX_REFUSE(why, MCX_R_SAKKE_POINT, "SAKKE", 0, "RFC 6508 2.2");
         goto out;
@@ -188,9 +166,9 @@ mcx_sakke_open(struct mcx_ssv *ssv, const struct mcx_user_key *key,
         found.b[i] = (uint8_t)(enc.p[MCX_SAKKE_PT_SIZE + i] ^ mask[i]);
     }
     MCX_TRY_OR(err, mcx_sakke_r(r, &found, mcx_user_key_id(key)), out);
-    MCX_TRY_OR(err, open_test(test, key, r), out);
+    mcx_w_read(k, r);
     /* SPEC RFC 6508 6.2.2 step 5 */
-    if (!mcx_secret_eq(test, enc.p, sizeof test)) {
+    if (!sh->ops->mul_is(enc.p, key->table, k)) {
         err = MCX_REFUSE(why, MCX_R_SAKKE_CHECK, "SAKKE", 0,
                          "RFC 6508 6.2.2");
         goto out;
@@ -203,6 +181,6 @@ out:
     mcx_wipe(w, sizeof w);
     mcx_wipe(r, sizeof r);
     mcx_wipe(mask, sizeof mask);
-    mcx_wipe(test, sizeof test);
+    mcx_wipe(k, sizeof k);
     return err;
 }

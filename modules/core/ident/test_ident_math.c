@@ -11,7 +11,7 @@ numbers(void **state)
         { "p", mcx_sakke_p },   { "q", mcx_sakke_q }, { "Px", mcx_sakke_px },
         { "Py", mcx_sakke_py }, { "g", mcx_sakke_g },
     };
-    const struct mcx_params *pa = mcx_params();
+    const struct ref_params *pa = ref_params();
     uint8_t v[128];
     BIGNUM *t = BN_new();
     size_t i;

@@ -12,11 +12,12 @@
 #include <string.h>
 #include <cmocka.h>
 #include <sofia-mcx/mcx_ident.h>
-#include "ident/curve.h"
 #include "ident/hash.h"
 #include "ident/objects.h"
 #include "ident/p256.h"
-#include "ident/pairing.h"
+#include "ident/ref_curve.h"
+#include "ident/ref_pairing.h"
+#include "ident/shared.h"
 #include "vec.h"
 
 #define V6507 "rfc6507-appendix-a"

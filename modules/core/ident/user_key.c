@@ -4,11 +4,10 @@
 #include <config.h>
 #include <stdlib.h>
 #include <string.h>
-#include "curve.h"
 #include "hash.h"
 #include "objects.h"
 #include "p256.h"
-#include "pairing.h"
+#include "shared.h"
 
 /* KPAK = [SSK]G - [HS]PVT, asked as [SSK]G = KPAK + [HS]PVT: what is added
  * and compared is public. */
@@ -78,51 +77,72 @@ out:
     return err;
 }
 
-/* What is wrong with RSK: nothing, the point, or the point's meaning. */
-enum rsk_state { RSK_GOOD, RSK_POINT, RSK_WRONG };
-
-static enum rsk_state
-judge_rsk(struct mcx_fp *f, struct mcx_user_key *key)
+/* I = [a]P + Z for 'id', which is legal.  MCX_E_STATE: infinity. */
+mcx_err
+mcx_sakke_identity(uint8_t point[MCX_SAKKE_PT_SIZE],
+                   const struct mcx_kms_pub *pub, struct mcx_bytes id)
 {
-    struct mcx_point k = mcx_point_num(f), a = mcx_point_num(f);
-    uint8_t w[MCX_FP_SIZE];
-    bool same;
+    const struct mcx_shared *sh = mcx_shared();
+    uint8_t a[MCX_FP_SIZE] = { 0 }, ap[MCX_SAKKE_PT_SIZE];
+    uint64_t k[MCX_W];
 
-    /* SPEC RFC 6508 6.1.2.  The equation alone does not see RSK + (0,0), so
-     * the order is checked too. */
-    if (!mcx_point_read(f, k, key->secret->rsk.b)
-        || !mcx_point_order_q(f, k)) {
-        return RSK_POINT;
+    if (!sh) {
+        return MCX_E_NOMEM;
     }
-    if (!mcx_point_of_id(f, a, mcx_user_key_id(key), key->pub->z)) {
-        return RSK_WRONG;
+    memcpy(a + sizeof a - id.n, id.p, id.n);
+    mcx_w_read(k, a);
+    return sh->ops->mul(ap, sh->p, k, NULL, NULL, NULL, NULL, NULL)
+                   && sh->ops->add(point, ap, pub->z)
+               ? MCX_OK
+               : MCX_E_STATE;
+}
+
+/* RSK's lines, which exist only for a point of order q: the equation alone
+ * does not see RSK + (0,0). */
+static mcx_err
+make_lines(bool *good, struct mcx_user_key *key, const struct mcx_ops *ops)
+{
+    void *work = mcx_guard_new(MCX_WORK_SIZE);
+
+    key->lines = mcx_guard_new(ops->lines_size);
+    if (!work || !key->lines) {
+        mcx_guard_free(work);
+        return MCX_E_NOMEM;
     }
-    mcx_point_write(f, key->point, a);
-    same = mcx_pairing(f, w, a, k) && mcx_secret_eq(w, mcx_sakke_g, sizeof w);
-    mcx_wipe(w, sizeof w);
-    return same ? RSK_GOOD : RSK_WRONG;
+    *good = ops->lines(key->lines, key->secret->rsk.b, work);
+    mcx_guard_free(work);
+    return MCX_OK;
 }
 
 static mcx_err
 accept_receiving(struct mcx_user_key *key, struct mcx_why *why)
 {
-    struct mcx_fp f;
-    enum rsk_state state;
+    const struct mcx_shared *sh = mcx_shared();
+    uint8_t w[MCX_FP_SIZE];
+    bool good = false, defined = false;
     mcx_err err;
 
-    mcx_fp_init(&f);
-    state = judge_rsk(&f, key);
-    err = mcx_fp_status(&f);
-    mcx_fp_fini(&f);
-    if (err != MCX_OK) {
-        return err;
+    if (!sh) {
+        return MCX_E_NOMEM;
     }
-    if (state == RSK_POINT) {
+    MCX_TRY(make_lines(&good, key, sh->ops));
+    if (!good) {
         return MCX_REFUSE(why, MCX_R_KEY_POINT, "RSK", 0, "RFC 6508 6.1.2");
     }
-    return state == RSK_GOOD ? MCX_OK
-                             : MCX_REFUSE(why, MCX_R_KEY_CHECK, "RSK", 0,
-                                          "RFC 6508 6.1.2");
+    /* SPEC RFC 6508 6.1.2: <[a]P + Z, RSK> = g */
+    err = mcx_sakke_identity(key->point, key->pub, mcx_user_key_id(key));
+    if (err == MCX_E_NOMEM) {
+        return err;
+    }
+    good = err == MCX_OK
+           && sh->ops->pair(w, &defined, key->lines, key->point) && defined
+           && mcx_secret_eq(w, mcx_sakke_g, sizeof w);
+    mcx_wipe(w, sizeof w);
+    if (!good) {
+        return MCX_REFUSE(why, MCX_R_KEY_CHECK, "RSK", 0, "RFC 6508 6.1.2");
+    }
+    key->table = mcx_table_new(sh, key->point);
+    return key->table ? MCX_OK : MCX_E_NOMEM;
 }
 
 mcx_err
@@ -179,6 +199,8 @@ mcx_user_key_free(struct mcx_user_key *key)
         && atomic_fetch_sub_explicit(&key->refs, 1, memory_order_acq_rel)
                == 1) {
         mcx_guard_free(key->secret);
+        mcx_guard_free(key->lines);
+        mcx_big_free(key->table);
         mcx_kms_pub_free(key->pub);
         free(key);
     }

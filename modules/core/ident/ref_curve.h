@@ -1,11 +1,11 @@
-/* curve.h -- the curve of SAKKE, y^2 = x^3 - 3x over F_p: octets, group law,
+/* ref_curve.h -- for tests: the curve of SAKKE, y^2 = x^3 - 3x over F_p: octets, group law,
  * multiplication.  E(F_p) is cyclic of order 4q; (0,0) is the one point of
  * order 2. */
-#ifndef MCX_IDENT_CURVE_H
-#define MCX_IDENT_CURVE_H
+#ifndef MCX_IDENT_REF_CURVE_H
+#define MCX_IDENT_REF_CURVE_H
 
 #include <sofia-mcx/mcx_ident.h>
-#include "fp.h"
+#include "ref_fp.h"
 
 struct mcx_point { BIGNUM *x, *y; }; /* affine, never infinity */
 
@@ -37,4 +37,4 @@ bool mcx_point_of_id(struct mcx_fp *f, struct mcx_point r,
                      struct mcx_bytes id,
                      const uint8_t z[MCX_SAKKE_PT_SIZE]);
 
-#endif /* MCX_IDENT_CURVE_H */
+#endif /* MCX_IDENT_REF_CURVE_H */

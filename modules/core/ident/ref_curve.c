@@ -1,4 +1,4 @@
-/* curve.c -- see curve.h.
+/* ref_curve.c -- for tests, see ref_curve.h.
  *
  * Multiplication is a Montgomery ladder on x = X/Z alone, y coming back at
  * the end.  With the base point's x not 0 its two formulas have no
@@ -6,7 +6,7 @@
  * scalar and every point of the curve, of whatever order. */
 #include <config.h>
 #include <sofia-mcx/mcx_secret.h>
-#include "curve.h"
+#include "ref_curve.h"
 
 struct mcx_point
 mcx_point_num(struct mcx_fp *f)

@@ -1,4 +1,5 @@
-/* fp.h -- arithmetic in F_p and F_p[i] for one operation.
+/* ref_fp.h -- for tests: the reference that the fast arithmetic is judged by,
+ * on OpenSSL's BIGNUM.  Arithmetic in F_p and F_p[i] for one operation.
  *
  * A struct mcx_fp is a workspace: numbers come out of it and go with it, all
  * wiped.  Its first failure, which can only be lack of memory, is remembered
@@ -8,15 +9,29 @@
  *
  * No step branches on a value or chooses an address by one; below BIGNUM's
  * surface that is OpenSSL's promise, not ours. */
-#ifndef MCX_IDENT_FP_H
-#define MCX_IDENT_FP_H
+#ifndef MCX_IDENT_REF_FP_H
+#define MCX_IDENT_REF_FP_H
 
 #include <stdbool.h>
 #include <sofia-mcx/mcx_err.h>
 #include "params.h"
 
+/* Made at first use, never freed. */
+struct ref_params {
+    /* SAKKE, parameter set 1 */
+    BIGNUM *p, *q;
+    BN_MONT_CTX *mont_p, *mont_q;
+    BIGNUM *one, *g, *px, *py;           /* Montgomery form, mod p        */
+    /* Digits of q - 1 in non-adjacent form, least significant first:
+     * 0, 1, -1.  'n_naf' counts them, the top one is 1. */
+    signed char naf[MCX_SAKKE_Q_BITS + 1];
+    unsigned n_naf;
+};
+/* NULL when memory ran out. */
+const struct ref_params *ref_params(void);
+
 struct mcx_fp {
-    const struct mcx_params *pa;
+    const struct ref_params *pa;
     BN_CTX *ctx; /* every number; BN_CTX_free() wipes them */
     BIGNUM *tmp;
     bool failed;
@@ -52,4 +67,4 @@ void mcx_fp2_mul(struct mcx_fp *f, struct mcx_fp2 r, struct mcx_fp2 a,
 bool mcx_fp_read(struct mcx_fp *f, BIGNUM *r, const uint8_t b[MCX_FP_SIZE]);
 void mcx_fp_write(struct mcx_fp *f, uint8_t b[MCX_FP_SIZE], const BIGNUM *a);
 
-#endif /* MCX_IDENT_FP_H */
+#endif /* MCX_IDENT_REF_FP_H */

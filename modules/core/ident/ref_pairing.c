@@ -1,14 +1,14 @@
-/* pairing.c -- see pairing.h.
+/* ref_pairing.c -- for tests, see ref_pairing.h.
  *
  * The Miller loop without inversions (digest of RFC 6508, section 6): the
  * running point C is (X/Z^2, Y/Z^3), every line is multiplied by whatever
  * element of F_p clears its denominators, for PF_p does not see it.  The line
  * is evaluated at [i]K = (-Kx, i Ky).  q - 1 is walked in non-adjacent form
- * (params.c).  A step that is not defined makes Z and the line zero, and zero
+ * (ref_fp.c).  A step that is not defined makes Z and the line zero, and zero
  * stays zero until the end, where it is refused. */
 #include <config.h>
 #include <sofia-mcx/mcx_secret.h>
-#include "pairing.h"
+#include "ref_pairing.h"
 
 struct miller {
     struct mcx_point r, k; /* arguments               */

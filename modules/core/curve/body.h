@@ -1,0 +1,1185 @@
+/* body.h -- SAKKE's operations over one field back-end; included once by each
+ * be_<name>.c after field/fp_<name>.h, with BE_NAME defined.  See ops.h.
+ *
+ * E: y^2 = x^3 - 3x.  Three pictures of it are used:
+ * - Jacobian, C = (X/Z^2, Y/Z^3), to walk over the multiples of RSK; a step
+ *   that is not defined makes Z zero, and zero stays zero until the end.
+ * - affine, for the lines.
+ * - Edwards, -x^2 + y^2 = 1 + x^2 y^2, extended coordinates with T = XY/Z, for
+ *   everything that comes from tables.  x = c X/Y, y = (X - s)/(X + s) where
+ *   s^2 = -3, c^2 = -2s.  Its addition is complete on the points of odd order,
+ *   the only ones that tables are made of; infinity is (0, 1). */
+#include <stdbool.h>
+#include <sofia-mcx/mcx_secret.h>
+#include "ops.h"
+
+enum { GROUP = 128, CHUNK = 16, ENTRIES = 16, N_STEPS = MCX_NAF_LEN - 1 };
+
+struct fe2 { fe re, im; };
+
+/* What the calls below left on the stack goes with this one. */
+static __attribute__((noinline)) void
+burn(void)
+{
+    uint8_t room[16384];
+
+    mcx_wipe(room, sizeof room);
+}
+
+static void
+fe_word(fe *r, const uint64_t *w)
+{
+    fe_from_w(r, w);
+}
+
+static void
+fe_one(fe *r)
+{
+    static const uint64_t one[MCX_W] = { 1 };
+
+    fe_from_w(r, one);
+}
+
+static void
+fe_inv(fe *r, const fe *a)
+{
+    uint64_t w[MCX_W];
+
+    fe_to_w(w, a);
+    mcx_w_inv(w, w, mcx_w_p, mcx_w_p_k);
+    fe_from_w(r, w);
+    mcx_wipe(w, sizeof w);
+}
+
+static void
+fe_triple(fe *r, const fe *a)
+{
+    fe t;
+
+    fe_add(&t, a, a);
+    fe_add(r, &t, a);
+}
+
+static void
+fe_neg(fe *r, const fe *a)
+{
+    static const fe zero;
+
+    fe_sub(r, &zero, a);
+}
+
+static void
+fv_all(fv *r, const fe *a)
+{
+    int i;
+
+    for (i = 0; i < LANES; i++) {
+        fv_set(r, i, a);
+    }
+}
+
+/* Each lane inverted, by one inversion. */
+static void
+fv_inv(fv *r, const fv *a)
+{
+    fe v[LANES], before[LANES], acc, t;
+    int i;
+
+    for (i = 0; i < LANES; i++) {
+        fv_get(&v[i], a, i);
+        before[i] = v[i];
+        if (i > 0) {
+            fe_mul(&before[i], &before[i - 1], &v[i]);
+        }
+    }
+    fe_inv(&acc, &before[LANES - 1]);
+    for (i = LANES - 1; i > 0; i--) {
+        fe_mul(&t, &acc, &before[i - 1]);
+        fe_mul(&acc, &acc, &v[i]);
+        fv_set(r, i, &t);
+    }
+    fv_set(r, 0, &acc);
+    mcx_wipe(v, sizeof v);
+    mcx_wipe(before, sizeof before);
+}
+
+/* a_i = 1/a_i for 'n' vectors, by one inversion; 'work' holds n more. */
+static void
+fv_inv_many(fv *a, int n, fv *work)
+{
+    fv acc, t;
+    int i;
+
+    work[0] = a[0];
+    for (i = 1; i < n; i++) {
+        fv_mul(&work[i], &work[i - 1], &a[i]);
+    }
+    fv_inv(&acc, &work[n - 1]);
+    for (i = n - 1; i > 0; i--) {
+        fv_mul(&t, &acc, &work[i - 1]);
+        fv_mul(&acc, &acc, &a[i]);
+        a[i] = t;
+    }
+    a[0] = acc;
+    mcx_wipe(&acc, sizeof acc);
+}
+
+/* ---- points in octets -------------------------------------------------- */
+
+struct affine { fe x, y; };
+
+/* SPEC RFC 6508 4: uncompressed, coordinates below p; on the curve; and not
+ * (0,0), the one point with x = 0, which no legal point is. */
+static bool
+point_read(struct affine *r, const uint8_t b[MCX_PT])
+{
+    uint64_t w[2][MCX_W], t[MCX_W];
+    uint64_t below;
+    fe one, u, v;
+    bool on;
+
+    mcx_w_read(w[0], b + 1);
+    mcx_w_read(w[1], b + 1 + 8 * MCX_W);
+    below = mcx_w_sub(t, w[0], mcx_w_p) & mcx_w_sub(t, w[1], mcx_w_p);
+    if (b[0] != 0x04 || !below) {
+        return false;
+    }
+    fe_from_w(&r->x, w[0]);
+    fe_from_w(&r->y, w[1]);
+    fe_one(&one);
+    fe_triple(&one, &one);
+    fe_sqr(&u, &r->x);
+    fe_sub(&u, &u, &one);
+    fe_mul(&u, &u, &r->x); /* x (x^2 - 3) */
+    fe_sqr(&v, &r->y);
+    fe_sub(&u, &u, &v);
+    on = (fe_zero(&u) & ~mcx_w_zero(w[0])) != 0;
+    mcx_wipe(w, sizeof w);
+    mcx_wipe(t, sizeof t);
+    mcx_wipe(&u, sizeof u);
+    mcx_wipe(&v, sizeof v);
+    return on;
+}
+
+static void
+point_write(uint8_t b[MCX_PT], const fe *x, const fe *y)
+{
+    uint64_t w[MCX_W];
+
+    b[0] = 0x04;
+    fe_to_w(w, x);
+    mcx_w_write(b + 1, w);
+    fe_to_w(w, y);
+    mcx_w_write(b + 1 + 8 * MCX_W, w);
+    mcx_wipe(w, sizeof w);
+}
+
+static bool
+be_is_point(const uint8_t a[MCX_PT])
+{
+    struct affine p;
+
+    return point_read(&p, a);
+}
+
+/* The chord or tangent; public points. */
+static bool
+be_add(uint8_t r[MCX_PT], const uint8_t a[MCX_PT], const uint8_t b[MCX_PT])
+{
+    struct affine p, q;
+    fe dx, dy, s, t;
+
+    if (!point_read(&p, a) || !point_read(&q, b)) {
+        return false;
+    }
+    fe_sub(&dx, &p.x, &q.x);
+    fe_sub(&dy, &p.y, &q.y);
+    if (fe_zero(&dx)) {
+        if (!fe_zero(&dy) || fe_zero(&p.y)) {
+            return false;
+        }
+        fe_one(&t);
+        fe_sqr(&s, &p.x);
+        fe_sub(&s, &s, &t);
+        fe_triple(&dy, &s); /* 3(x^2 - 1) / 2y */
+        fe_add(&dx, &p.y, &p.y);
+    }
+    fe_inv(&dx, &dx);
+    fe_mul(&dy, &dy, &dx);
+    fe_sqr(&s, &dy);
+    fe_sub(&s, &s, &p.x);
+    fe_sub(&s, &s, &q.x);
+    fe_sub(&t, &p.x, &s);
+    fe_mul(&t, &t, &dy);
+    fe_sub(&t, &t, &p.y);
+    point_write(r, &s, &t);
+    return true;
+}
+
+/* ---- the walk to [q - 1]K ---------------------------------------------- */
+
+struct jacobian { fe x, y, z, zz; };
+
+/* C = 2C: M = 3(X - ZZ)(X + ZZ), S = 4XY^2, X3 = M^2 - 2S,
+ * Y3 = M(S - X3) - 8Y^4, Z3 = 2YZ. */
+static void
+walk_double(struct jacobian *c)
+{
+    fe m, t, s, yy;
+
+    fe_sub(&m, &c->x, &c->zz);
+    fe_add(&t, &c->x, &c->zz);
+    fe_mul2(&m, &m, &t, &yy, &c->y, &c->y);
+    fe_triple(&m, &m);
+    fe_add(&yy, &yy, &yy);                 /* 2Y^2      */
+    fe_mul2(&s, &c->x, &yy, &c->z, &c->y, &c->z);
+    fe_add(&s, &s, &s);                    /* S         */
+    fe_add(&c->z, &c->z, &c->z);
+    fe_mul2(&c->x, &m, &m, &yy, &yy, &yy); /* .., 4Y^4  */
+    fe_sub(&c->x, &c->x, &s);
+    fe_sub(&c->x, &c->x, &s);
+    fe_sub(&s, &s, &c->x);
+    fe_mul2(&s, &s, &m, &c->zz, &c->z, &c->z);
+    fe_add(&yy, &yy, &yy);
+    fe_sub(&c->y, &s, &yy);
+}
+
+/* C = C + (x, y): H = x ZZ - X, W = y Z^3 - Y, X3 = W^2 - H^3 - 2XH^2,
+ * Y3 = W(XH^2 - X3) - YH^3, Z3 = ZH. */
+static void
+walk_add(struct jacobian *c, const fe *x, const fe *y)
+{
+    fe h, w, hh, t;
+
+    fe_mul2(&h, x, &c->zz, &w, &c->zz, &c->z);
+    fe_sub(&h, &h, &c->x);
+    fe_mul2(&w, &w, y, &hh, &h, &h);
+    fe_sub(&w, &w, &c->y);
+    fe_mul2(&c->z, &c->z, &h, &h, &hh, &h); /* h = H^3 */
+    fe_mul2(&hh, &hh, &c->x, &c->y, &c->y, &h);
+    fe_mul2(&t, &w, &w, &c->zz, &c->z, &c->z);
+    fe_sub(&t, &t, &h);
+    fe_sub(&t, &t, &hh);
+    fe_sub(&c->x, &t, &hh);
+    fe_sub(&hh, &hh, &c->x);
+    fe_mul(&hh, &hh, &w);
+    fe_sub(&c->y, &hh, &c->y);
+}
+
+/* K itself, -y, and where the walk stands. */
+struct walk { struct affine k; fe neg_y; struct jacobian c; };
+
+static void
+walk_start(struct walk *w, const struct affine *k)
+{
+    w->k = *k;
+    fe_neg(&w->neg_y, &k->y);
+    w->c.x = k->x;
+    w->c.y = k->y;
+    fe_one(&w->c.z);
+    fe_one(&w->c.zz);
+}
+
+static int
+digit_of(int step)
+{
+    return mcx_naf[N_STEPS - 1 - step];
+}
+
+static void
+walk_step(struct walk *w, int step)
+{
+    walk_double(&w->c);
+    if (digit_of(step) != 0) { /* a constant of the curve */
+        walk_add(&w->c, &w->k.x, digit_of(step) > 0 ? &w->k.y : &w->neg_y);
+    }
+}
+
+/* [q - 1]K = -K and defined all the way: then K has order q. */
+static bool
+walk_closed(const struct walk *w)
+{
+    uint64_t bad;
+    fe t, u;
+
+    fe_mul(&t, &w->k.x, &w->c.zz);
+    fe_sub(&t, &t, &w->c.x);
+    fe_mul(&u, &w->c.zz, &w->c.z);
+    fe_mul(&u, &u, &w->neg_y);
+    fe_sub(&u, &u, &w->c.y);
+    bad = ~(fe_zero(&t) & fe_zero(&u)) | fe_zero(&w->c.z);
+    mcx_wipe(&t, sizeof t);
+    mcx_wipe(&u, sizeof u);
+    return bad == 0;
+}
+
+static bool
+be_order_q(const uint8_t a[MCX_PT])
+{
+    struct affine k;
+    struct walk w;
+    bool ok;
+    int i;
+
+    if (!point_read(&k, a)) {
+        return false;
+    }
+    walk_start(&w, &k);
+    for (i = 0; i < N_STEPS; i++) {
+        walk_step(&w, i);
+    }
+    ok = walk_closed(&w);
+    mcx_wipe(&k, sizeof k);
+    mcx_wipe(&w, sizeof w);
+    burn();
+    return ok;
+}
+
+/* ---- lines ------------------------------------------------------------- */
+
+/* Step j of the Miller loop squares the value and multiplies it by the line,
+ * or for a digit that is not 0 the parabola through C, C, +-K, evaluated at
+ * [i]R = (-x, i y) and divided by what makes its imaginary part 1:
+ *   tangent, slope m:    A = m x/y + (m Cx - Cy)/y
+ *   parabola: l = (Cy - ky)/(Cx - Kx), x3 = l^2 - Cx - Kx,
+ *             d = (Cx - x3)/2Cy:
+ *             A = -d x^2/y + (l - (Kx + Cx) d) x/y
+ *                 + (Cx (l - Kx d) - Cy)/y
+ * which drops elements of F_p only, so PF_p does not see it.  Steps come in
+ * groups of GROUP; in a group the tangents come first, then the parabolas,
+ * each kind filling vectors, so that lanes are neighbours of one kind. */
+struct group {
+    int n_line, n_para;           /* steps of each kind        */
+    int line[GROUP], para[GROUP]; /* their numbers, in order   */
+    int v_line, v_para;           /* vectors they fill         */
+};
+
+static void
+group_of(struct group *g, int first)
+{
+    int i;
+
+    g->n_line = 0;
+    g->n_para = 0;
+    for (i = first; i < first + GROUP && i < N_STEPS; i++) {
+        if (digit_of(i) == 0) {
+            g->line[g->n_line++] = i;
+        } else {
+            g->para[g->n_para++] = i;
+        }
+    }
+    g->v_line = (g->n_line + LANES - 1) / LANES;
+    g->v_para = (g->n_para + LANES - 1) / LANES;
+}
+
+/* Vectors of all lines, for MCX_NAF_LEN steps of which 352 are parabolas:
+ * at most one vector of each kind in a group is not full. */
+enum {
+    N_GROUPS = (N_STEPS + GROUP - 1) / GROUP,
+    N_PARA = 352,
+    LINE_VECTORS = 2 * ((N_STEPS - N_PARA) / LANES + N_GROUPS)
+                   + 3 * (N_PARA / LANES + N_GROUPS)
+};
+
+/* Working space of one group; the vectors are in the order of the table. */
+enum { GROUP_V = GROUP / LANES + 2 };
+struct line_work {
+    fv x[GROUP_V], y[GROUP_V], z[GROUP_V];
+    fv inv[2 * GROUP_V], tmp[2 * GROUP_V];
+    fv ky[GROUP_V]; /* of +-K */
+};
+_Static_assert(sizeof(struct line_work) <= MCX_WORK_SIZE, "working space");
+
+/* C as lane 'at' of the group; with +-K's y for a parabola. */
+static void
+record(struct line_work *lw, int at, const struct walk *w, int digit)
+{
+    fv_set(&lw->x[at / LANES], at % LANES, &w->c.x);
+    fv_set(&lw->y[at / LANES], at % LANES, &w->c.y);
+    fv_set(&lw->z[at / LANES], at % LANES, &w->c.z);
+    fv_set(&lw->ky[at / LANES], at % LANES,
+           digit < 0 ? &w->neg_y : &w->k.y);
+}
+
+/* The steps of a group walked, C before each recorded.  Lanes that no step
+ * fills keep a step of their kind, so that every inversion is of something. */
+static void
+record_group(struct line_work *lw, const struct group *g, struct walk *w,
+             int first)
+{
+    int i, at, line = 0, para = g->v_line * LANES;
+
+    for (i = first; i < first + GROUP && i < N_STEPS; i++) {
+        int digit = digit_of(i), *next = digit ? &para : &line;
+        int end = digit ? g->v_line * LANES + g->n_para : g->n_line;
+
+        record(lw, *next, w, digit);
+        *next += 1;
+        for (at = *next; at == end || (at > end && at % LANES != 0); at++) {
+            if (at % LANES == 0) {
+                break;
+            }
+            record(lw, at, w, digit);
+        }
+        walk_step(w, i);
+    }
+}
+
+static void
+affine_group(struct line_work *lw, int n)
+{
+    fv t;
+    int i;
+
+    memcpy(lw->inv, lw->z, (size_t)n * sizeof *lw->inv);
+    fv_inv_many(lw->inv, n, lw->tmp);
+    for (i = 0; i < n; i++) {
+        fv_mul(&t, &lw->inv[i], &lw->inv[i]);
+        fv_mul(&lw->x[i], &lw->x[i], &t);
+        fv_mul(&t, &t, &lw->inv[i]);
+        fv_mul(&lw->y[i], &lw->y[i], &t);
+    }
+    mcx_wipe(&t, sizeof t);
+}
+
+/* line = 3(x^2 - 1)/2y, that times x, less y */
+static void
+tangent(fv line[2], const fv *x, const fv *y, const fv *inv_2y,
+        const fv *one)
+{
+    fv m, t;
+
+    fv_mul(&t, x, x);
+    fv_sub(&t, &t, one);
+    fv_add(&m, &t, &t);
+    fv_add(&m, &m, &t);
+    fv_mul(&m, &m, inv_2y);
+    fv_mul(&t, &m, x);
+    fv_sub(&t, &t, y);
+    line[0] = m;
+    line[1] = t;
+    fv_for_chain(&line[0]);
+    fv_for_chain(&line[1]);
+}
+
+static void
+parabola(fv line[3], const fv *x, const fv *y, const fv *kx, const fv *ky,
+         const fv *inv_2y, const fv *inv_dx)
+{
+    static const fv zero;
+    fv l, d, t, u;
+
+    fv_sub(&l, y, ky);
+    fv_mul(&l, &l, inv_dx);
+    fv_mul(&t, &l, &l);
+    fv_add(&u, x, kx);
+    fv_sub(&t, &t, &u);  /* x3 */
+    fv_sub(&t, x, &t);
+    fv_mul(&d, &t, inv_2y);
+    fv_sub(&line[2], &zero, &d);
+    fv_mul(&u, &u, &d);
+    fv_sub(&line[0], &l, &u);
+    fv_mul(&t, kx, &d);
+    fv_sub(&t, &l, &t);
+    fv_mul(&t, &t, x);
+    fv_sub(&line[1], &t, y);
+    fv_for_chain(&line[0]);
+    fv_for_chain(&line[1]);
+    fv_for_chain(&line[2]);
+}
+
+/* The vectors of one group; returns where the next one's begin. */
+static fv *
+lines_of_group(fv *out, struct line_work *lw, const struct group *g,
+               const struct walk *w)
+{
+    int n = g->v_line + g->v_para, i;
+    fv kx, one;
+    fe t;
+
+    fv_all(&kx, &w->k.x);
+    fe_one(&t);
+    fv_all(&one, &t);
+    affine_group(lw, n);
+    for (i = 0; i < n; i++) {
+        fv_add(&lw->inv[i], &lw->y[i], &lw->y[i]);
+    }
+    for (i = 0; i < g->v_para; i++) {
+        fv_sub(&lw->inv[n + i], &lw->x[g->v_line + i], &kx);
+    }
+    fv_inv_many(lw->inv, n + g->v_para, lw->tmp);
+    for (i = 0; i < n; i++) {
+        if (i < g->v_line) {
+            tangent(out, &lw->x[i], &lw->y[i], &lw->inv[i], &one);
+            out += 2;
+        } else {
+            parabola(out, &lw->x[i], &lw->y[i], &kx, &lw->ky[i],
+                     &lw->inv[i], &lw->inv[n + i - g->v_line]);
+            out += 3;
+        }
+    }
+    mcx_wipe(&kx, sizeof kx);
+    return out;
+}
+
+static bool
+be_lines(void *lines, const uint8_t k[MCX_PT], void *work)
+{
+    struct line_work *lw = work;
+    fv *out = lines;
+    struct affine a;
+    struct walk w;
+    struct group g;
+    bool ok;
+    int i;
+
+    if (!point_read(&a, k)) {
+        mcx_wipe(&a, sizeof a);
+        return false;
+    }
+    walk_start(&w, &a);
+    for (i = 0; i < N_STEPS; i += GROUP) {
+        group_of(&g, i);
+        record_group(lw, &g, &w, i);
+        out = lines_of_group(out, lw, &g, &w);
+    }
+    ok = walk_closed(&w);
+    mcx_wipe(&a, sizeof a);
+    mcx_wipe(&w, sizeof w);
+    mcx_wipe(lw, sizeof *lw);
+    burn();
+    return ok;
+}
+
+/* ---- the pairing ------------------------------------------------------- */
+
+#ifndef FE2_OWN
+/* f = f^2 = (re + im)(re - im) + i 2 re im */
+static inline void
+fe2_sqr(struct fe2 *f)
+{
+    fe s, d;
+
+    fe_add(&s, &f->re, &f->im);
+    fe_sub(&d, &f->re, &f->im);
+    fe_mul2(&f->re, &s, &d, &f->im, &f->re, &f->im);
+    fe_add(&f->im, &f->im, &f->im);
+}
+
+/* f = f (a + i) */
+static inline void
+fe2_mul_line(struct fe2 *f, const fe *a)
+{
+    fe u, v;
+
+    fe_mul2(&u, &f->re, a, &v, &f->im, a);
+    fe_sub(&u, &u, &f->im);
+    fe_add(&f->im, &v, &f->re);
+    f->re = u;
+}
+
+/* f = f^2 (a + i) */
+static inline void
+fe2_step(struct fe2 *f, const fe *a)
+{
+    fe2_sqr(f);
+    fe2_mul_line(f, a);
+}
+#endif
+
+struct miller {
+    fv x, y, xx;   /* x/y, 1/y, x^2/y of R            */
+    fe a[GROUP];   /* the lines of a group evaluated   */
+    fe spare;      /* for lanes that no step fills     */
+    struct fe2 f;
+};
+
+static const fv *
+miller_group(struct miller *m, const fv *line, int first)
+{
+    struct group g;
+    fe *to[LANES];
+    fv t;
+    int i, j;
+
+    group_of(&g, first);
+    for (i = 0; i < g.v_line + g.v_para; i++) {
+        bool para = i >= g.v_line;
+        int n = para ? g.n_para : g.n_line;
+        int at = LANES * (para ? i - g.v_line : i);
+
+        for (j = 0; j < LANES; j++) {
+            to[j] = at + j >= n ? &m->spare
+                    : &m->a[(para ? g.para : g.line)[at + j] - first];
+        }
+        if (para) {
+            fv_acc3(&t, &line[0], &m->x, &line[1], &m->y, &line[2], &m->xx);
+            line += 3;
+        } else {
+            fv_acc2(&t, &line[0], &m->x, &line[1], &m->y);
+            line += 2;
+        }
+        fv_chain(to, &t);
+    }
+    for (i = 0; first + i < N_STEPS && i < GROUP; i++) {
+        fe2_step(&m->f, &m->a[i]);
+    }
+    mcx_wipe(&t, sizeof t);
+    return line;
+}
+
+/* w = im / re */
+static bool
+represent(uint8_t w[8 * MCX_W], const struct fe2 *f)
+{
+    bool legal = fe_zero(&f->re) == 0;
+    uint64_t t[MCX_W];
+    fe u;
+
+    fe_inv(&u, &f->re);
+    fe_mul(&u, &u, &f->im);
+    fe_to_w(t, &u);
+    mcx_w_write(w, t);
+    mcx_wipe(t, sizeof t);
+    mcx_wipe(&u, sizeof u);
+    return legal;
+}
+
+static bool
+be_pair(uint8_t w[8 * MCX_W], bool *defined, const void *lines,
+        const uint8_t r[MCX_PT])
+{
+    const fv *line = lines;
+    struct miller m;
+    struct affine p;
+    fe t;
+    int i;
+
+    mcx_wipe(w, 8 * MCX_W);
+    *defined = false;
+    if (!point_read(&p, r)) {
+        return false;
+    }
+    fe_inv(&t, &p.y);
+    fv_all(&m.y, &t);
+    fe_mul(&t, &t, &p.x);
+    fv_all(&m.x, &t);
+    fe_mul(&t, &t, &p.x);
+    fv_all(&m.xx, &t);
+    fe_one(&m.f.re);
+    memset(&m.f.im, 0, sizeof m.f.im);
+    for (i = 0; i < N_STEPS; i += GROUP) {
+        line = miller_group(&m, line, i);
+    }
+    fe2_sqr(&m.f); /* v^c, c = (p + 1)/q = 4 */
+    fe2_sqr(&m.f);
+    *defined = represent(w, &m.f);
+    mcx_wipe(&m, sizeof m);
+    burn();
+    return true;
+}
+
+/* ---- Edwards ----------------------------------------------------------- */
+
+struct edwards { fv x, y, z, t; };
+struct edwards1 { fe x, y, z, t; };
+
+/* r = r + a: A = (Y1 - X1)(Y2 - X2), B = (Y1 + X1)(Y2 + X2), C = 2 T1 T2,
+ * D = 2 Z1 Z2, E = B - A, F = D - C, G = D + C, H = B + A,
+ * X = EF, Y = GH, T = EH, Z = FG. */
+static void
+ed_finish(struct edwards *r, fv *a, fv *b, fv *c, fv *d)
+{
+    fv e, f, g, h;
+
+    fv_sub(&e, b, a);
+    fv_add(&h, b, a);
+    fv_sub(&f, d, c);
+    fv_add(&g, d, c);
+    fv_mul(&r->x, &e, &f);
+    fv_mul(&r->y, &g, &h);
+    fv_mul(&r->t, &e, &h);
+    fv_mul(&r->z, &f, &g);
+}
+
+static void
+ed_add(struct edwards *r, const struct edwards *q)
+{
+    fv a, b, c, d, u;
+
+    fv_sub(&a, &r->y, &r->x);
+    fv_sub(&u, &q->y, &q->x);
+    fv_mul(&a, &a, &u);
+    fv_add(&b, &r->y, &r->x);
+    fv_add(&u, &q->y, &q->x);
+    fv_mul(&b, &b, &u);
+    fv_mul(&c, &r->t, &q->t);
+    fv_add(&c, &c, &c);
+    fv_mul(&d, &r->z, &q->z);
+    fv_add(&d, &d, &d);
+    ed_finish(r, &a, &b, &c, &d);
+}
+
+/* The same for an affine point. */
+static void
+ed_madd(struct edwards *r, const fv *x, const fv *y)
+{
+    fv a, b, c, d, u;
+
+    fv_sub(&a, &r->y, &r->x);
+    fv_sub(&u, y, x);
+    fv_mul(&a, &a, &u);
+    fv_add(&b, &r->y, &r->x);
+    fv_add(&u, y, x);
+    fv_mul(&b, &b, &u);
+    fv_mul(&u, x, y);
+    fv_mul(&c, &r->t, &u);
+    fv_add(&c, &c, &c);
+    fv_add(&d, &r->z, &r->z);
+    ed_finish(r, &a, &b, &c, &d);
+}
+
+/* r = 2r: A = X^2, B = Y^2, C = 2Z^2, E = (X + Y)^2 - A - B = 2XY, G = B - A,
+ * F = G - C, H = -A - B. */
+static void
+ed_double1(struct edwards1 *r)
+{
+    fe a, b, c, e, f, g, h;
+
+    fe_mul2(&a, &r->x, &r->x, &b, &r->y, &r->y);
+    fe_mul2(&c, &r->z, &r->z, &e, &r->x, &r->y);
+    fe_add(&c, &c, &c);
+    fe_add(&e, &e, &e);
+    fe_sub(&g, &b, &a);
+    fe_sub(&f, &g, &c);
+    fe_add(&h, &a, &b);
+    fe_neg(&h, &h);
+    fe_mul2(&r->x, &e, &f, &r->y, &g, &h);
+    fe_mul2(&r->t, &e, &h, &r->z, &f, &g);
+}
+
+/* ---- tables ------------------------------------------------------------ */
+
+/* CHUNK windows at a time, LANES of them in a vector. */
+enum { CHUNK_V = CHUNK / LANES * ENTRIES };
+struct table_work {
+    struct edwards e[CHUNK_V];
+    fv inv[CHUNK_V], tmp[CHUNK_V];
+};
+_Static_assert(sizeof(struct table_work) <= MCX_WORK_SIZE, "working space");
+
+/* The odd multiples of the points in a vector of windows. */
+static void
+odd_multiples(struct edwards e[ENTRIES])
+{
+    struct edwards twice = e[0];
+    int i;
+
+    ed_add(&twice, &e[0]);
+    for (i = 1; i < ENTRIES; i++) {
+        e[i] = e[i - 1];
+        ed_add(&e[i], &twice);
+    }
+}
+
+static void
+table_chunk(struct mcx_point_table *t, struct edwards1 *a, int first,
+            struct table_work *tw)
+{
+    int i, j, l;
+    fv u;
+
+    for (i = 0; i < CHUNK; i++) {
+        struct edwards *e = &tw->e[i / LANES * ENTRIES];
+
+        fv_set(&e->x, i % LANES, &a->x);
+        fv_set(&e->y, i % LANES, &a->y);
+        fv_set(&e->z, i % LANES, &a->z);
+        fv_set(&e->t, i % LANES, &a->t);
+        for (j = 0; j < 5; j++) {
+            ed_double1(a);
+        }
+    }
+    for (i = 0; i < CHUNK_V; i += ENTRIES) {
+        odd_multiples(&tw->e[i]);
+    }
+    for (i = 0; i < CHUNK_V; i++) {
+        tw->inv[i] = tw->e[i].z;
+    }
+    fv_inv_many(tw->inv, CHUNK_V, tw->tmp);
+    for (i = 0; i < CHUNK_V; i++) {
+        for (j = 0; j < 2; j++) {
+            fv_mul(&u, j ? &tw->e[i].y : &tw->e[i].x, &tw->inv[i]);
+            for (l = 0; l < LANES; l++) {
+                fv_store(t->e[first + i / ENTRIES * LANES + l]
+                             [i % ENTRIES][j], &u, l);
+            }
+        }
+    }
+}
+
+static void
+be_table(struct mcx_point_table *t, const uint8_t a[MCX_PT], void *work)
+{
+    struct edwards1 e;
+    struct affine p;
+    fe c, s, u, v;
+    int i;
+
+    if (!point_read(&p, a)) { /* the caller's mistake: nothing comes of it */
+        memset(t, 0, sizeof *t);
+        return;
+    }
+    /* x = cX/Y, y = (X - s)/(X + s) over the denominator Y(X + s) */
+    fe_word(&c, mcx_w_c);
+    fe_word(&s, mcx_w_s);
+    fe_mul(&c, &c, &p.x);
+    fe_add(&u, &p.x, &s);
+    fe_sub(&v, &p.x, &s);
+    fe_mul(&e.z, &p.y, &u);
+    fe_mul(&e.x, &c, &u);
+    fe_mul(&e.y, &p.y, &v);
+    fe_mul(&e.t, &c, &v); /* XY/Z = cX (X - s) over the same */
+    for (i = 0; i < MCX_WINDOWS; i += CHUNK) {
+        table_chunk(t, &e, i, work);
+    }
+}
+
+/* Odd multiples in PF_p: (re + i im), all kept. */
+struct g_work {
+    fv re[CHUNK_V], im[CHUNK_V], inv[CHUNK_V], tmp[CHUNK_V];
+};
+_Static_assert(sizeof(struct g_work) <= MCX_WORK_SIZE, "working space");
+
+/* (r, s) = (a + ib)(c + id) */
+static void
+fv2_mul(fv *r, fv *s, const fv *a, const fv *b, const fv *c, const fv *d)
+{
+    fv ac, bd, u, v;
+
+    fv_mul(&ac, a, c);
+    fv_mul(&bd, b, d);
+    fv_add(&u, a, b);
+    fv_add(&v, c, d);
+    fv_mul(&u, &u, &v);
+    fv_sub(&u, &u, &ac);
+    fv_sub(s, &u, &bd);
+    fv_sub(r, &ac, &bd);
+}
+
+static void
+g_chunk(struct mcx_g_table *t, struct fe2 *g, int first, struct g_work *gw)
+{
+    fv re, im, u;
+    int i, j, l;
+
+    for (i = 0; i < CHUNK; i++) {
+        int at = i / LANES * ENTRIES;
+
+        fv_set(&gw->re[at], i % LANES, &g->re);
+        fv_set(&gw->im[at], i % LANES, &g->im);
+        for (j = 0; j < 5; j++) {
+            fe2_sqr(g);
+        }
+    }
+    for (i = 0; i < CHUNK_V; i++) {
+        if (i % ENTRIES == 0) {
+            fv2_mul(&re, &im, &gw->re[i], &gw->im[i], &gw->re[i],
+                    &gw->im[i]);
+        } else {
+            fv2_mul(&gw->re[i], &gw->im[i], &gw->re[i - 1], &gw->im[i - 1],
+                    &re, &im);
+        }
+        gw->inv[i] = gw->re[i];
+    }
+    fv_inv_many(gw->inv, CHUNK_V, gw->tmp);
+    for (i = 0; i < CHUNK_V; i++) {
+        fv_mul(&u, &gw->im[i], &gw->inv[i]);
+        for (l = 0; l < LANES; l++) {
+            fv_store(t->e[first + i / ENTRIES * LANES + l][i % ENTRIES][0],
+                     &u, l);
+        }
+    }
+}
+
+static void
+be_g_table(struct mcx_g_table *t, void *work)
+{
+    struct fe2 g;
+    int i;
+
+    fe_one(&g.re);
+    fe_word(&g.im, mcx_w_g);
+    for (i = 0; i < MCX_WINDOWS; i += CHUNK) {
+        g_chunk(t, &g, i, work);
+    }
+}
+
+/* ---- multiplication by tables ------------------------------------------ */
+
+/* The digits of a scalar below q: 208 odd numbers d_w = 2 u_w - 31 with
+ * sum d_w 32^w = k or k + q, whichever is odd.  As u: for k = 2m + 1 the bits
+ * of m + 2^1039 are the signs of the powers of two. */
+static void
+recode(uint64_t u[MCX_WINDOWS], const uint64_t k[MCX_W])
+{
+    uint64_t t[MCX_W + 1] = { 0 };
+    uint64_t even = mcx_mask((k[0] & 1) ^ 1), q[MCX_W];
+    int i;
+
+    for (i = 0; i < MCX_W; i++) {
+        q[i] = mcx_w_q[i] & even;
+    }
+    (void)mcx_w_add(t, k, q); /* below 2q < 2^1024 */
+    for (i = 0; i < MCX_W; i++) {
+        t[i] = t[i] >> 1 | t[i + 1] << 63;
+    }
+    t[MCX_W] |= UINT64_C(1) << (1039 - 1024);
+    for (i = 0; i < MCX_WINDOWS; i++) {
+        int bit = 5 * i, at = bit / 64, off = bit % 64;
+        uint64_t v = t[at] >> off;
+
+        if (off > 59 && at < MCX_W) {
+            v |= t[at + 1] << (64 - off);
+        }
+        u[i] = v & 31;
+    }
+    mcx_wipe(t, sizeof t);
+}
+
+/* Entry and sign of LANES digits. */
+static void
+pick(uint64_t at[LANES], uint64_t neg[LANES], const uint64_t *u)
+{
+    int l;
+
+    for (l = 0; l < LANES; l++) {
+        neg[l] = mcx_mask((u[l] >> 4) ^ 1);
+        at[l] = (u[l] ^ neg[l]) & 15;
+    }
+}
+
+/* r = [k]A, or r + [k]A; each lane the sum of its windows. */
+static void
+ed_mul(struct edwards *r, const struct mcx_point_table *t,
+       const uint64_t k[MCX_W], bool first)
+{
+    uint64_t u[MCX_WINDOWS], at[LANES], neg[LANES];
+    fv xy[2];
+    int i;
+
+    recode(u, k);
+    for (i = 0; i < MCX_WINDOWS; i += LANES) {
+        pick(at, neg, u + i);
+        fv_gather(xy, 2, &t->e[i][0][0][0], at);
+        fv_neg_if(&xy[0], neg);
+        if (first && i == 0) {
+            fe one;
+
+            fe_one(&one);
+            r->x = xy[0];
+            r->y = xy[1];
+            fv_all(&r->z, &one);
+            fv_mul(&r->t, &r->x, &r->y);
+        } else {
+            ed_madd(r, &xy[0], &xy[1]);
+        }
+    }
+    mcx_wipe(u, sizeof u);
+    mcx_wipe(at, sizeof at);
+    mcx_wipe(neg, sizeof neg);
+    mcx_wipe(xy, sizeof xy);
+}
+
+/* The sum of the lanes, in every lane; lane 0 of it. */
+static void
+ed_fold(struct edwards1 *r, struct edwards *a)
+{
+    struct edwards b;
+    int n;
+
+    for (n = LANES / 2; n > 0; n /= 2) {
+        fv_rotate(&b.x, &a->x, n);
+        fv_rotate(&b.y, &a->y, n);
+        fv_rotate(&b.z, &a->z, n);
+        fv_rotate(&b.t, &a->t, n);
+        ed_add(a, &b);
+    }
+    fv_get(&r->x, &a->x, 0);
+    fv_get(&r->y, &a->y, 0);
+    fv_get(&r->z, &a->z, 0);
+    mcx_wipe(&b, sizeof b);
+}
+
+static void
+g_mul(struct fe2 *r, const struct mcx_g_table *t, const uint64_t k[MCX_W])
+{
+    uint64_t u[MCX_WINDOWS], at[LANES], neg[LANES];
+    fv re, im, v, w, b;
+    fe one;
+    int i, n;
+
+    recode(u, k);
+    fe_one(&one);
+    fv_all(&re, &one);
+    for (i = 0; i < MCX_WINDOWS; i += LANES) {
+        pick(at, neg, u + i);
+        fv_gather(&v, 1, &t->e[i][0][0][0], at);
+        fv_neg_if(&v, neg);
+        if (i == 0) {
+            im = v;
+            continue;
+        }
+        fv_mul(&w, &re, &v); /* (re + i im)(1 + i v) */
+        fv_mul(&b, &im, &v);
+        fv_sub(&re, &re, &b);
+        fv_add(&im, &im, &w);
+    }
+    for (n = LANES / 2; n > 0; n /= 2) {
+        fv_rotate(&v, &re, n);
+        fv_rotate(&w, &im, n);
+        fv2_mul(&re, &im, &re, &im, &v, &w);
+    }
+    fv_get(&r->re, &re, 0);
+    fv_get(&r->im, &im, 0);
+    mcx_wipe(u, sizeof u);
+    mcx_wipe(at, sizeof at);
+    mcx_wipe(neg, sizeof neg);
+    mcx_wipe(&re, sizeof re);
+    mcx_wipe(&im, sizeof im);
+    mcx_wipe(&v, sizeof v);
+    mcx_wipe(&w, sizeof w);
+    mcx_wipe(&b, sizeof b);
+}
+
+/* X = s (Z + Y)/(Z - Y), Y = c X Z/x, w = im/re: one inversion for all
+ * three denominators, Z - Y, x and re. */
+static bool
+finish(uint8_t r[MCX_PT], uint8_t *w, const struct edwards1 *e,
+       const struct fe2 *g)
+{
+    fe d, dx, inv, t, u, c;
+    uint64_t v[MCX_W];
+    bool finite;
+
+    fe_sub(&d, &e->z, &e->y);
+    fe_mul(&dx, &d, &e->x);
+    inv = dx;
+    if (w) {
+        fe_mul(&inv, &inv, &g->re);
+    }
+    finite = fe_zero(&inv) == 0;
+    fe_inv(&inv, &inv);
+    if (w) {
+        fe_mul(&t, &inv, &dx);
+        fe_mul(&t, &t, &g->im);
+        fe_to_w(v, &t);
+        mcx_w_write(w, v);
+        fe_mul(&inv, &inv, &g->re);
+    }
+    fe_word(&t, mcx_w_s);
+    fe_add(&u, &e->z, &e->y);
+    fe_mul(&t, &t, &u);
+    fe_mul(&u, &inv, &e->x);
+    fe_mul(&t, &t, &u);         /* X */
+    fe_mul(&u, &inv, &d);       /* 1/x */
+    fe_word(&c, mcx_w_c);
+    fe_mul(&u, &u, &c);
+    fe_mul(&u, &u, &e->z);
+    fe_mul(&u, &u, &t);         /* Y */
+    point_write(r, &t, &u);
+    if (!finite) {
+        mcx_wipe(r, MCX_PT);
+        if (w) {
+            mcx_wipe(w, 8 * MCX_W);
+        }
+    }
+    mcx_wipe(v, sizeof v);
+    mcx_wipe(&d, sizeof d);
+    mcx_wipe(&dx, sizeof dx);
+    mcx_wipe(&inv, sizeof inv);
+    mcx_wipe(&t, sizeof t);
+    mcx_wipe(&u, sizeof u);
+    return finite;
+}
+
+static bool
+be_mul(uint8_t r[MCX_PT], const struct mcx_point_table *ta,
+       const uint64_t ka[MCX_W], const struct mcx_point_table *tb,
+       const uint64_t kb[MCX_W], uint8_t *w, const struct mcx_g_table *tg,
+       const uint64_t kg[MCX_W])
+{
+    struct edwards a;
+    struct edwards1 e;
+    struct fe2 g;
+    bool ok;
+
+    ed_mul(&a, ta, ka, true);
+    if (tb) {
+        ed_mul(&a, tb, kb, false);
+    }
+    ed_fold(&e, &a);
+    if (w) {
+        g_mul(&g, tg, kg);
+    }
+    ok = finish(r, w, &e, &g);
+    mcx_wipe(&a, sizeof a);
+    mcx_wipe(&e, sizeof e);
+    mcx_wipe(&g, sizeof g);
+    burn();
+    return ok;
+}
+
+/* R.x (Z - Y) = s (Z + Y) and R.y x (Z - Y) = c s (Z + Y) Z; Z is never 0,
+ * so infinity equals nothing. */
+static bool
+be_mul_is(const uint8_t r[MCX_PT], const struct mcx_point_table *t,
+          const uint64_t k[MCX_W])
+{
+    struct edwards a;
+    struct edwards1 e;
+    struct affine p;
+    fe d, n, u, c;
+    bool same;
+
+    if (!point_read(&p, r)) {
+        return false;
+    }
+    ed_mul(&a, t, k, true);
+    ed_fold(&e, &a);
+    fe_sub(&d, &e.z, &e.y);
+    fe_add(&n, &e.z, &e.y);
+    fe_word(&c, mcx_w_s);
+    fe_mul(&n, &n, &c);
+    fe_mul(&u, &d, &p.x);
+    fe_sub(&u, &u, &n);
+    fe_mul(&d, &d, &e.x);
+    fe_mul(&d, &d, &p.y);
+    fe_word(&c, mcx_w_c);
+    fe_mul(&n, &n, &c);
+    fe_mul(&n, &n, &e.z);
+    fe_sub(&d, &d, &n);
+    same = (fe_zero(&u) & fe_zero(&d) & ~fe_zero(&e.z)) != 0;
+    mcx_wipe(&a, sizeof a);
+    mcx_wipe(&e, sizeof e);
+    mcx_wipe(&d, sizeof d);
+    mcx_wipe(&n, sizeof n);
+    mcx_wipe(&u, sizeof u);
+    burn();
+    return same;
+}
+
+#define BE_OPS(ops_, name_)                                                   \
+    const struct mcx_ops ops_ = {                                             \
+        .name = name_,                                                        \
+        .is_point = be_is_point,                                              \
+        .order_q = be_order_q,                                                \
+        .lines_size = LINE_VECTORS * sizeof(fv),                              \
+        .lines = be_lines,                                                    \
+        .pair = be_pair,                                                      \
+        .table = be_table,                                                    \
+        .g_table = be_g_table,                                                \
+        .mul = be_mul,                                                        \
+        .mul_is = be_mul_is,                                                  \
+        .add = be_add,                                                        \
+    }

@@ -1,0 +1,166 @@
+/* shared.c -- see shared.h. */
+#include <config.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sofia-mcx/mcx_env.h>
+#include <sofia-mcx/mcx_secret.h>
+#include "shared.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mcx_shared made;
+static _Atomic(const struct mcx_shared *) ready;
+
+/* The address malloc() gave lies just before the block. */
+void *
+mcx_big_new(size_t n)
+{
+    uint8_t *raw = malloc(n + 64 + sizeof raw), *p;
+
+    if (!raw) {
+        return NULL;
+    }
+    p = raw + sizeof raw;
+    p += (64 - (uintptr_t)p % 64) % 64;
+    memcpy(p - sizeof raw, &raw, sizeof raw);
+    return p;
+}
+
+void
+mcx_big_free(void *p)
+{
+    void *raw;
+
+    if (p) {
+        memcpy(&raw, (uint8_t *)p - sizeof raw, sizeof raw);
+        free(raw);
+    }
+}
+
+/* <[k]P, [l]P> = g^(kl), the points and the power by 'ops', the pairing by
+ * both: a wrong product anywhere breaks it. */
+bool
+mcx_ops_agree(const struct mcx_ops *ops, const struct mcx_point_table *p,
+              const struct mcx_g_table *g, void *lines, void *work)
+{
+    const struct mcx_ops *ref = &mcx_ops_portable;
+    uint64_t k[MCX_W], l[MCX_W], kl[MCX_W];
+    uint8_t kp[MCX_PT], lp[MCX_PT], klp[MCX_PT];
+    uint8_t w[8 * MCX_W], v[8 * MCX_W];
+    bool defined;
+
+    /* Any numbers: Px and Py read as scalars. */
+    mcx_w_mod_q(k, mcx_w_px);
+    mcx_w_mod_q(l, mcx_w_py);
+    mcx_w_mul_q(kl, k, l);
+    if (!ops->mul(kp, p, k, NULL, NULL, NULL, NULL, NULL)
+        || !ops->mul(lp, p, l, NULL, NULL, NULL, NULL, NULL)
+        || !ops->mul(klp, p, kl, NULL, NULL, w, g, kl)
+        || !ref->lines(lines, kp, work)
+        || !ref->pair(v, &defined, lines, lp)
+        || memcmp(v, w, sizeof v) != 0
+        || !ops->lines(lines, kp, work)
+        || !ops->pair(v, &defined, lines, lp)
+        || memcmp(v, w, sizeof v) != 0
+        || !ops->mul_is(klp, p, kl) || ops->mul_is(klp, p, k)) {
+        return false;
+    }
+    return ref->is_point(klp) && ops->is_point(klp);
+}
+
+static const uint8_t *
+p_octets(uint8_t pt[MCX_PT])
+{
+    pt[0] = 0x04;
+    mcx_w_write(pt + 1, mcx_w_px);
+    mcx_w_write(pt + 1 + 8 * MCX_W, mcx_w_py);
+    return pt;
+}
+
+static bool
+fill(struct mcx_shared *sh, void *work)
+{
+    uint8_t pt[MCX_PT];
+    const struct mcx_ops *ref = &mcx_ops_portable;
+    void *lines;
+    bool same = true;
+
+    sh->ops = mcx_ops();
+    sh->ops->table(sh->p, p_octets(pt), work);
+    sh->ops->g_table(sh->g, work);
+    if (sh->ops == ref) {
+        return true;
+    }
+    lines = mcx_big_new(sh->ops->lines_size > ref->lines_size
+                            ? sh->ops->lines_size : ref->lines_size);
+    if (!lines) {
+        return false;
+    }
+    same = mcx_ops_agree(sh->ops, sh->p, sh->g, lines, work);
+    mcx_big_free(lines);
+    if (!same) {
+        mcx_log(mcx_env_system(), MCX_AREA_IDENT, 1,
+                "SAKKE: back-end %s fails its self-test, portable runs",
+                sh->ops->name);
+        mcx_ops_fall_back();
+        sh->ops = ref;
+        ref->table(sh->p, p_octets(pt), work);
+        ref->g_table(sh->g, work);
+    }
+    return true;
+}
+
+static const struct mcx_shared *
+make(void)
+{
+    void *work = mcx_big_new(MCX_WORK_SIZE);
+    bool ok = false;
+
+    made.p = mcx_big_new(sizeof *made.p);
+    made.g = mcx_big_new(sizeof *made.g);
+    if (work && made.p && made.g) {
+        ok = fill(&made, work);
+    }
+    mcx_big_free(work);
+    if (!ok) {
+        mcx_big_free(made.p);
+        mcx_big_free(made.g);
+        return NULL;
+    }
+    return &made;
+}
+
+const struct mcx_shared *
+mcx_shared(void)
+{
+    const struct mcx_shared *sh =
+        atomic_load_explicit(&ready, memory_order_acquire);
+
+    if (!sh) {
+        (void)pthread_mutex_lock(&lock);
+        sh = atomic_load_explicit(&ready, memory_order_relaxed);
+        if (!sh) {
+            sh = make();
+            atomic_store_explicit(&ready, sh, memory_order_release);
+        }
+        (void)pthread_mutex_unlock(&lock);
+    }
+    return sh;
+}
+
+struct mcx_point_table *
+mcx_table_new(const struct mcx_shared *sh, const uint8_t a[MCX_PT])
+{
+    struct mcx_point_table *t = mcx_big_new(sizeof *t);
+    void *work = mcx_big_new(MCX_WORK_SIZE);
+
+    if (t && work) {
+        sh->ops->table(t, a, work);
+    } else {
+        mcx_big_free(t);
+        t = NULL;
+    }
+    mcx_big_free(work);
+    return t;
+}

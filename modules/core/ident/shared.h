@@ -1,0 +1,31 @@
+/* shared.h -- what all of SAKKE shares: the back-end and the tables of P and
+ * g; and big blocks of memory for tables. */
+#ifndef MCX_IDENT_SHARED_H
+#define MCX_IDENT_SHARED_H
+
+#include "../curve/ops.h"
+#include "../field/words.h"
+
+struct mcx_shared {
+    const struct mcx_ops *ops;
+    struct mcx_point_table *p; /*  832 KiB */
+    struct mcx_g_table *g;     /*  416 KiB */
+};
+
+/* Made at first use, which also compares the back-end with the portable one
+ * and falls back to that, loudly, when they differ; never freed.  NULL when
+ * memory ran out; a later call tries again. */
+const struct mcx_shared *mcx_shared(void);
+/* Does 'ops' with its tables agree with the portable back-end? */
+bool mcx_ops_agree(const struct mcx_ops *ops, const struct mcx_point_table *p,
+                   const struct mcx_g_table *g, void *lines, void *work);
+
+/* 'n' octets aligned to 64, not cleared; for public things.  NULL. */
+void *mcx_big_new(size_t n);
+void mcx_big_free(void *p);
+
+/* The table of 'a', which is of order q.  NULL: no memory. */
+struct mcx_point_table *mcx_table_new(const struct mcx_shared *sh,
+                                      const uint8_t a[MCX_PT]);
+
+#endif /* MCX_IDENT_SHARED_H */
