@@ -11,6 +11,7 @@
  *   the only ones that tables are made of; infinity is (0, 1). */
 #include <stdbool.h>
 #include <sofia-mcx/mcx_secret.h>
+#include "../field/public.h"
 #include "ops.h"
 
 enum { GROUP = 128, CHUNK = 16, ENTRIES = 16, N_STEPS = MCX_NAF_LEN - 1 };
@@ -141,6 +142,8 @@ point_read(struct affine *r, const uint8_t b[MCX_PT])
     mcx_w_read(w[0], b + 1);
     mcx_w_read(w[1], b + 1 + 8 * MCX_W);
     below = mcx_w_sub(t, w[0], mcx_w_p) & mcx_w_sub(t, w[1], mcx_w_p);
+    MCX_PUBLIC(&below, sizeof below);
+    MCX_PUBLIC(b, 1);
     if (b[0] != 0x04 || !below) {
         return false;
     }
@@ -154,6 +157,7 @@ point_read(struct affine *r, const uint8_t b[MCX_PT])
     fe_sqr(&v, &r->y);
     fe_sub(&u, &u, &v);
     on = (fe_zero(&u) & ~mcx_w_zero(w[0])) != 0;
+    MCX_PUBLIC(&on, sizeof on);
     mcx_wipe(w, sizeof w);
     mcx_wipe(t, sizeof t);
     mcx_wipe(&u, sizeof u);
@@ -308,6 +312,7 @@ walk_closed(const struct walk *w)
     fe_mul(&u, &u, &w->neg_y);
     fe_sub(&u, &u, &w->c.y);
     bad = ~(fe_zero(&t) & fe_zero(&u)) | fe_zero(&w->c.z);
+    MCX_PUBLIC(&bad, sizeof bad);
     mcx_wipe(&t, sizeof t);
     mcx_wipe(&u, sizeof u);
     return bad == 0;
@@ -636,6 +641,7 @@ represent(uint8_t w[8 * MCX_W], const struct fe2 *f)
     uint64_t t[MCX_W];
     fe u;
 
+    MCX_PUBLIC(&legal, sizeof legal);
     fe_inv(&u, &f->re);
     fe_mul(&u, &u, &f->im);
     fe_to_w(t, &u);
@@ -1069,6 +1075,7 @@ finish(uint8_t r[MCX_PT], uint8_t *w, const struct edwards1 *e,
         fe_mul(&inv, &inv, &g->re);
     }
     finite = fe_zero(&inv) == 0;
+    MCX_PUBLIC(&finite, sizeof finite);
     fe_inv(&inv, &inv);
     if (w) {
         fe_mul(&t, &inv, &dx);
@@ -1160,6 +1167,7 @@ be_mul_is(const uint8_t r[MCX_PT], const struct mcx_point_table *t,
     fe_mul(&n, &n, &e.z);
     fe_sub(&d, &d, &n);
     same = (fe_zero(&u) & fe_zero(&d) & ~fe_zero(&e.z)) != 0;
+    MCX_PUBLIC(&same, sizeof same);
     mcx_wipe(&a, sizeof a);
     mcx_wipe(&e, sizeof e);
     mcx_wipe(&d, sizeof d);

@@ -5,3 +5,38 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/curve/body.h \
 	modules/core/curve/ops.h \
 	modules/core/curve/pick.c
+
+# make check-ct: the same sources compiled with MCX_CT, which tells valgrind
+# what is public by design; the rest comes from the library.
+EXTRA_LTLIBRARIES += libsakke-ct.la
+libsakke_ct_la_SOURCES = \
+	modules/core/curve/be_portable.c \
+	modules/core/curve/pick.c \
+	modules/core/field/consts.c \
+	modules/core/field/words.c \
+	modules/core/ident/kms_master.c \
+	modules/core/ident/kms_pub.c \
+	modules/core/ident/peers.c \
+	modules/core/ident/sakke.c \
+	modules/core/ident/shared.c \
+	modules/core/ident/user_key.c
+libsakke_ct_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) -DMCX_CT
+EXTRA_PROGRAMS += ct_sakke
+ct_sakke_SOURCES = modules/core/curve/ct_sakke.c
+ct_sakke_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/modules/core -DMCX_CT
+ct_sakke_LDADD = libsakke-ct.la libmcx-core-all.la
+CT_CPUS = portable
+dist_noinst_SCRIPTS += modules/core/curve/check-ct
+check-ct: ct_sakke$(EXEEXT)
+	$(srcdir)/modules/core/curve/check-ct ./ct_sakke $(CT_CPUS)
+.PHONY: check-ct
+
+if HAVE_CMOCKA
+CURVE_TESTS = test_curve
+check_PROGRAMS += $(CURVE_TESTS)
+TESTS += $(CURVE_TESTS)
+test_curve_SOURCES = modules/core/curve/test_curve.c
+test_curve_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
+	-I$(top_srcdir)/test-scenarios/vectors
+test_curve_LDADD = libident-ref.la $(CORE_TEST_LIBS)
+endif

@@ -4,7 +4,27 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/field/consts.c \
 	modules/core/field/consts.h \
 	modules/core/field/fp_portable.h \
+	modules/core/field/public.h \
 	modules/core/field/words.c \
 	modules/core/field/words.h
 
-EXTRA_DIST += modules/core/field/gen-consts
+dist_noinst_SCRIPTS += modules/core/field/gen-consts \
+	modules/core/field/test_consts
+
+# make check-field-long: 10^7 operands a back-end.
+check-field-long: $(FIELD_TESTS)
+	for t in $(FIELD_TESTS); do \
+	    MCX_FIELD_ROUNDS=10000000 ./$$t || exit 1; done
+.PHONY: check-field-long
+TESTS += modules/core/field/test_consts
+
+FIELD_TESTS =
+if HAVE_CMOCKA
+FIELD_TESTS += test_field_portable
+check_PROGRAMS += $(FIELD_TESTS)
+TESTS += $(FIELD_TESTS)
+test_field_portable_SOURCES = modules/core/field/test_field_portable.c \
+	modules/core/field/test_field.h
+test_field_portable_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DMCX_DEBUG_BOUNDS
+test_field_portable_LDADD = $(CORE_TEST_LIBS)
+endif

@@ -8,6 +8,7 @@
 #include "objects.h"
 #include "p256.h"
 #include "shared.h"
+#include "../field/public.h"
 
 /* KPAK = [SSK]G - [HS]PVT, asked as [SSK]G = KPAK + [HS]PVT: what is added
  * and compared is public. */
@@ -137,6 +138,7 @@ accept_receiving(struct mcx_user_key *key, struct mcx_why *why)
     good = err == MCX_OK
            && sh->ops->pair(w, &defined, key->lines, key->point) && defined
            && mcx_secret_eq(w, mcx_sakke_g, sizeof w);
+    MCX_PUBLIC(&good, sizeof good);
     mcx_wipe(w, sizeof w);
     if (!good) {
         return MCX_REFUSE(why, MCX_R_KEY_CHECK, "RSK", 0, "RFC 6508 6.1.2");

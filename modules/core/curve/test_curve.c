@@ -1,0 +1,323 @@
+/* test_curve.c -- every back-end this machine can run: the operations of
+ * ops.h against each other, against the BIGNUM reference and against the
+ * portable back-end. */
+#include <config.h>
+#include "ident/test_kit.h"
+#include "ident/peers.h"
+
+static const struct mcx_ops *ops; /* the one under test */
+static struct mcx_point_table *tp, *ta;
+static struct mcx_g_table *tg;
+static void *lines, *work;
+static uint8_t base[257];
+static struct kit_random rnd = { 77, 0 };
+
+static void
+scalar(uint8_t b[128], uint64_t w[MCX_W])
+{
+    struct mcx_env env = { .ctx = &rnd, .random = kit_draw };
+
+    assert_int_equal(mcx_random_below(b, 128, MCX_SAKKE_Q_BITS, 2,
+                                      mcx_sakke_q, &env), MCX_OK);
+    mcx_w_read(w, b);
+}
+
+/* [k]a by the reference; false: infinity. */
+static bool
+ref_mul(uint8_t r[257], const uint8_t a[257], const uint8_t k[128])
+{
+    struct mcx_point p;
+    struct mcx_fp f;
+    bool finite;
+
+    mcx_fp_init(&f);
+    p = mcx_point_num(&f);
+    assert_true(mcx_point_read(&f, p, a));
+    finite = mcx_point_mul(&f, p, p, k, 128);
+    if (finite) {
+        mcx_point_write(&f, r, p);
+    }
+    assert_int_equal(mcx_fp_status(&f), MCX_OK);
+    mcx_fp_fini(&f);
+    return finite;
+}
+
+static bool
+mul1(uint8_t r[257], const struct mcx_point_table *t, const uint64_t *k)
+{
+    return ops->mul(r, t, k, NULL, NULL, NULL, NULL, NULL);
+}
+
+/* Small scalars, those next to q, those next to powers of 32, random ones. */
+static void
+multiples(void **state)
+{
+    uint8_t b[128], want[257], have[257], w[128], v[128];
+    struct mcx_fp f;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 90; i++) {
+        uint64_t k[MCX_W] = { 0 }, small[MCX_W] = { 0 };
+        bool finite;
+
+        if (i < 34) {
+            k[0] = (uint64_t)i;
+        } else if (i < 50) {
+            small[0] = (uint64_t)(i - 33);
+            (void)mcx_w_sub(k, mcx_w_q, small);
+        } else if (i < 70) {
+            int bit = 5 * (10 * (i - 50) + 3);
+
+            k[bit / 64] = UINT64_C(1) << bit % 64;
+            small[0] = 1;
+            if (i & 1) {
+                (void)mcx_w_sub(k, k, small);
+            }
+        } else {
+            scalar(b, k);
+        }
+        mcx_w_write(b, k);
+        memset(have, 1, 257);
+        finite = ref_mul(want, base, b);
+        assert_int_equal(mul1(have, tp, k), finite);
+        if (!finite) {
+            memset(want, 0, 257);
+        }
+        assert_memory_equal(have, want, 257);
+        assert_int_equal(ops->mul(have, tp, k, NULL, NULL, w, tg, k),
+                         finite);
+        assert_memory_equal(have, want, 257);
+        if (finite) {
+            mcx_fp_init(&f);
+            assert_true(mcx_g_power(&f, v, b, 128));
+            mcx_fp_fini(&f);
+            assert_memory_equal(w, v, 128);
+            assert_true(ops->mul_is(want, tp, k));
+            kit_sub(have + 129, mcx_sakke_p, want + 129, 128);
+            assert_false(ops->mul_is(have, tp, k)); /* -[k]P */
+            want[256] ^= 1;
+            assert_false(ops->mul_is(want, tp, k)); /* no point */
+            kit_add_order_2(have, base);
+            assert_false(ops->mul_is(have, tp, k)); /* P + (0,0) */
+        }
+    }
+}
+
+/* [k]P + [l]A with A = [m]P; A's own table; sums that vanish. */
+static void
+two_tables(void **state)
+{
+    uint8_t b[3][128], a[257], x[257], y[257], s[257];
+    uint64_t k[MCX_W], l[MCX_W], m[MCX_W];
+    int i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        scalar(b[0], k);
+        scalar(b[1], l);
+        scalar(b[2], m);
+        assert_true(mul1(a, tp, m));
+        ops->table(ta, a, work);
+        assert_true(mul1(y, ta, l));
+        assert_true(ref_mul(s, a, b[1]));
+        assert_memory_equal(y, s, 257);
+        assert_true(mul1(x, tp, k));
+        kit_point_add(s, x, y);
+        assert_true(ops->add(a, x, y));
+        assert_memory_equal(a, s, 257);
+        assert_true(ops->mul(a, tp, k, ta, l, NULL, NULL, NULL));
+        assert_memory_equal(a, s, 257);
+        assert_true(ops->add(a, x, x)); /* a doubling */
+        kit_point_add(s, x, x);
+        assert_memory_equal(a, s, 257);
+        kit_sub(s + 129, mcx_sakke_p, x + 129, 128);
+        memcpy(s, x, 129);
+        assert_false(ops->add(a, x, s));
+        /* [-lm]P + [l]A */
+        mcx_w_mul_q(k, l, m);
+        (void)mcx_w_sub(k, mcx_w_q, k);
+        assert_false(ops->mul(a, tp, k, ta, l, NULL, NULL, NULL));
+        mcx_w_mul_q(k, l, m);
+        assert_true(ops->mul(a, tp, k, ta, l, NULL, NULL, NULL));
+        assert_true(ops->add(s, y, y)); /* the doubling again */
+        assert_memory_equal(a, s, 257);
+    }
+}
+
+/* TEST RFC 6508 3.2: <P,P> = g, <[k]P,[l]P> = g^(kl), the reference's value,
+ * whichever argument has the lines. */
+static void
+pairing(void **state)
+{
+    uint8_t b[128], x[257], y[257], kl[257], w[128], v[128];
+    uint64_t k[MCX_W], l[MCX_W];
+    struct mcx_point p, q;
+    struct mcx_fp f;
+    bool defined;
+    int i;
+
+    (void)state;
+    assert_true(ops->lines(lines, base, work));
+    assert_true(ops->pair(w, &defined, lines, base) && defined);
+    assert_memory_equal(w, mcx_sakke_g, 128);
+    for (i = 0; i < 5; i++) {
+        scalar(b, k);
+        scalar(b, l);
+        assert_true(mul1(x, tp, k) && mul1(y, tp, l));
+        mcx_w_mul_q(k, k, l);
+        assert_true(ops->mul(kl, tp, k, NULL, NULL, v, tg, k));
+        assert_true(ops->lines(lines, x, work));
+        assert_true(ops->pair(w, &defined, lines, y) && defined);
+        assert_memory_equal(w, v, 128);
+        assert_true(ops->lines(lines, y, work));
+        assert_true(ops->pair(w, &defined, lines, x) && defined);
+        assert_memory_equal(w, v, 128);
+        mcx_fp_init(&f);
+        p = mcx_point_num(&f);
+        q = mcx_point_num(&f);
+        assert_true(mcx_point_read(&f, p, x) && mcx_point_read(&f, q, y));
+        assert_true(mcx_pairing(&f, v, p, q));
+        assert_int_equal(mcx_fp_status(&f), MCX_OK);
+        mcx_fp_fini(&f);
+        assert_memory_equal(w, v, 128);
+    }
+}
+
+/* The points that satisfy the equation and are not legal, and what is none. */
+static void
+other_points(void **state)
+{
+    uint8_t four[257], b[257], w[128];
+    bool defined;
+    int i;
+
+    (void)state;
+#define NOT_Q(a)                                                              \
+    do {                                                                      \
+        assert_true(ops->is_point(a));                                        \
+        assert_false(ops->order_q(a));                                        \
+        assert_false(ops->lines(lines, a, work));                             \
+    } while (0)
+    assert_true(ops->is_point(base) && ops->order_q(base));
+    kit_order_4(four);
+    NOT_Q(four);
+    kit_point_add(b, base, four);
+    NOT_Q(b);
+    kit_add_order_2(b, base);
+    NOT_Q(b);
+    assert_true(ops->lines(lines, base, work));
+    assert_true(ops->pair(w, &defined, lines, b) && defined);
+    assert_memory_equal(w, mcx_sakke_g, 128); /* why order matters */
+    assert_true(ops->pair(w, &defined, lines, four)); /* no crash */
+#define NO_POINT(a)                                                           \
+    do {                                                                      \
+        assert_false(ops->is_point(a));                                       \
+        assert_false(ops->order_q(a));                                        \
+        assert_false(ops->lines(lines, a, work));                             \
+        assert_false(ops->add(w_out, a, base));                               \
+        assert_false(ops->pair(w, &defined, lines, a));                       \
+    } while (0)
+    {
+        uint8_t w_out[257];
+
+        for (i = 0; i < 256; i++) {
+            memcpy(b, base, 257);
+            b[0] = (uint8_t)i;
+            assert_int_equal(ops->is_point(b), i == 4);
+        }
+        memset(b, 0, 257);
+        b[0] = 4;
+        NO_POINT(b); /* (0,0) */
+        for (i = 0; i < 2; i++) {
+            memcpy(b, base, 257);
+            memcpy(b + 1 + 128 * i, mcx_sakke_p, 128);
+            NO_POINT(b);
+            memset(b + 1 + 128 * i, 0xff, 128);
+            NO_POINT(b);
+            memcpy(b, base, 257);
+            b[128 + 128 * i] ^= 1;
+            NO_POINT(b);
+        }
+    }
+}
+
+/* Octets equal those of the portable back-end, RFC 6508 appendix A's too. */
+static void
+agreement(void **state)
+{
+    uint8_t r[128], w[128], want[128], rsk[257], enc[273];
+    uint64_t k[MCX_W];
+    bool defined;
+
+    (void)state;
+    assert_true(mcx_ops_agree(ops, tp, tg, lines, work));
+    (void)vec_hex(V6508, "derived_not_in_rfc.RSK_octets", rsk, 257);
+    (void)vec_hex(V6508, "derived_not_in_rfc.encapsulated_data", enc, 273);
+    assert_true(ops->lines(lines, rsk, work));
+    assert_true(ops->pair(w, &defined, lines, enc) && defined);
+    vec_int(V6508, "w", want, 128);
+    assert_memory_equal(w, want, 128);
+    vec_int(V6508, "r", r, 128);
+    mcx_w_read(k, r);
+    assert_true(ops->mul(enc, tp, k, NULL, NULL, w, tg, k));
+    vec_int(V6508, "g_r", want, 128);
+    assert_memory_equal(w, want, 128);
+    /* A wrong table is noticed. */
+    tp->e[100][7][1][3] ^= 4;
+    tp->e[100][8][0][3] ^= 4;
+    for (k[0] = 0; k[0] < 16; k[0]++) {
+        tp->e[17][k[0]][0][0] ^= 1;
+    }
+    assert_false(mcx_ops_agree(ops, tp, tg, lines, work));
+    ops->table(tp, base, work);
+    assert_true(mcx_ops_agree(ops, tp, tg, lines, work));
+}
+
+static int
+run(const char *name)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(multiples),    cmocka_unit_test(two_tables),
+        cmocka_unit_test(pairing),      cmocka_unit_test(other_points),
+        cmocka_unit_test(agreement),
+    };
+    int failed;
+
+    ops = mcx_ops_named(name);
+    if (!ops) {
+        (void)printf("SKIP %s: this CPU lacks it\n", name);
+        return 0;
+    }
+    lines = mcx_big_new(1 << 20);
+    ops->table(tp, base, work);
+    ops->g_table(tg, work);
+    failed = cmocka_run_group_tests_name(name, tests, NULL, NULL);
+    mcx_big_free(lines);
+    return failed;
+}
+
+int
+main(void)
+{
+    int failed = 0;
+
+    base[0] = 4;
+    memcpy(base + 1, mcx_sakke_px, 128);
+    memcpy(base + 129, mcx_sakke_py, 128);
+    tp = mcx_big_new(sizeof *tp);
+    ta = mcx_big_new(sizeof *ta);
+    tg = mcx_big_new(sizeof *tg);
+    work = mcx_big_new(MCX_WORK_SIZE);
+    if (!tp || !ta || !tg || !work) {
+        return 1;
+    }
+    failed += run("portable");
+    failed += run("adx");
+    failed += run("ifma");
+    mcx_big_free(tp);
+    mcx_big_free(ta);
+    mcx_big_free(tg);
+    mcx_big_free(work);
+    return failed;
+}
