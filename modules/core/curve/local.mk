@@ -21,14 +21,14 @@ libsakke_ct_la_SOURCES = \
 	modules/core/ident/shared.c \
 	modules/core/ident/user_key.c
 libsakke_ct_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) -DMCX_CT
-EXTRA_PROGRAMS += ct_sakke
-ct_sakke_SOURCES = modules/core/curve/ct_sakke.c
-ct_sakke_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/modules/core -DMCX_CT
-ct_sakke_LDADD = libsakke-ct.la libmcx-core-all.la
+EXTRA_PROGRAMS += test_ct_sakke
+test_ct_sakke_SOURCES = modules/core/curve/test_ct_sakke.c
+test_ct_sakke_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/modules/core -DMCX_CT
+test_ct_sakke_LDADD = libsakke-ct.la libmcx-core-all.la
 CT_CPUS = portable
 dist_noinst_SCRIPTS += modules/core/curve/check-ct
-check-ct: ct_sakke$(EXEEXT)
-	$(srcdir)/modules/core/curve/check-ct ./ct_sakke $(CT_CPUS)
+check-ct: test_ct_sakke$(EXEEXT)
+	$(srcdir)/modules/core/curve/check-ct ./test_ct_sakke $(CT_CPUS)
 .PHONY: check-ct
 
 if HAVE_CMOCKA

@@ -1,6 +1,6 @@
-/* ref_curve.h -- for tests: the curve of SAKKE, y^2 = x^3 - 3x over F_p: octets, group law,
- * multiplication.  E(F_p) is cyclic of order 4q; (0,0) is the one point of
- * order 2. */
+/* ref_curve.h -- for tests: the curve of SAKKE, y^2 = x^3 - 3x over F_p, on
+ * BIGNUM: octets, group law, multiplication.  E(F_p) is cyclic of order 4q;
+ * (0,0) is the one point of order 2. */
 #ifndef MCX_IDENT_REF_CURVE_H
 #define MCX_IDENT_REF_CURVE_H
 

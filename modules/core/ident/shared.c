@@ -59,10 +59,10 @@ mcx_ops_agree(const struct mcx_ops *ops, const struct mcx_point_table *p,
         || !ops->mul(klp, p, kl, NULL, NULL, w, g, kl)
         || !ref->lines(lines, kp, work)
         || !ref->pair(v, &defined, lines, lp)
-        || memcmp(v, w, sizeof v) != 0
+        || !mcx_secret_eq(v, w, sizeof v)
         || !ops->lines(lines, kp, work)
         || !ops->pair(v, &defined, lines, lp)
-        || memcmp(v, w, sizeof v) != 0
+        || !mcx_secret_eq(v, w, sizeof v)
         || !ops->mul_is(klp, p, kl) || ops->mul_is(klp, p, k)) {
         return false;
     }

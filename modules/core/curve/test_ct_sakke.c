@@ -1,4 +1,4 @@
-/* ct_sakke.c -- the constant-time check of SAKKE: every secret is marked
+/* test_ct_sakke.c -- the constant-time check of SAKKE: every secret is marked
  * undefined, and the checker (valgrind's memcheck, or clang's MemorySanitizer)
  * complains wherever a branch or an address depends on one.  Run by make
  * check-ct for the back-end that MCX_CPU names; with the argument "leak" it
@@ -16,7 +16,7 @@ static const uint8_t id[20] = "2011-02\0tel:+447700";
 #define MUST(expr)                                                            \
     do {                                                                      \
         if (!(expr)) {                                                        \
-            (void)fprintf(stderr, "ct_sakke: failed: %s\n", #expr);           \
+            (void)fprintf(stderr, "test_ct_sakke: failed: %s\n", #expr);      \
             exit(2);                                                          \
         }                                                                     \
     } while (0)
@@ -93,7 +93,7 @@ main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "leak") == 0) {
         (void)printf("%s\n", rsk.b[9] & 1 ? "odd" : "even");
     }
-    (void)printf("ct_sakke: %s done\n", mcx_shared()->ops->name);
+    (void)printf("test_ct_sakke: %s done\n", mcx_shared()->ops->name);
     mcx_guard_free(key.lines);
     mcx_big_free(key.table);
     mcx_kms_pub_free(key.pub);
