@@ -6,6 +6,18 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/curve/ops.h \
 	modules/core/curve/pick.c
 
+# Only the files of a back-end get its compiler flags.
+EXTRA_DIST += modules/core/curve/be_adx.c
+if HAVE_X86
+noinst_LTLIBRARIES += libcore-adx.la
+libcore_adx_la_SOURCES = modules/core/curve/be_adx.c
+libcore_adx_la_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
+X86_LIBS = libcore-adx.la
+X86_CT_LIBS = libcore-adx-ct.la
+X86_CPUS = adx
+libmcx_core_all_la_LIBADD += $(X86_LIBS)
+endif
+
 # make check-ct: the same sources compiled with MCX_CT, which tells valgrind
 # what is public by design; the rest comes from the library.
 EXTRA_LTLIBRARIES += libsakke-ct.la
@@ -21,11 +33,16 @@ libsakke_ct_la_SOURCES = \
 	modules/core/ident/shared.c \
 	modules/core/ident/user_key.c
 libsakke_ct_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) -DMCX_CT
+libsakke_ct_la_LIBADD = $(X86_CT_LIBS)
+EXTRA_LTLIBRARIES += libcore-adx-ct.la
+libcore_adx_ct_la_SOURCES = modules/core/curve/be_adx.c
+libcore_adx_ct_la_CPPFLAGS = $(AM_CPPFLAGS) -DMCX_CT
+libcore_adx_ct_la_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
 EXTRA_PROGRAMS += test_ct_sakke
 test_ct_sakke_SOURCES = modules/core/curve/test_ct_sakke.c
 test_ct_sakke_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/modules/core -DMCX_CT
 test_ct_sakke_LDADD = libsakke-ct.la libmcx-core-all.la
-CT_CPUS = portable
+CT_CPUS = portable $(X86_CPUS)
 dist_noinst_SCRIPTS += modules/core/curve/check-ct
 check-ct: test_ct_sakke$(EXEEXT)
 	$(srcdir)/modules/core/curve/check-ct ./test_ct_sakke $(CT_CPUS)

@@ -4,28 +4,22 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef MCX_HAVE_X86
+#include <cpuid.h>
+#endif
 #include "ops.h"
 
 static _Atomic(const struct mcx_ops *) chosen;
 
 #ifdef MCX_HAVE_X86
+/* clang has no word for ADX in __builtin_cpu_supports(). */
 static bool
 has_adx(void)
 {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("adx");
-}
+    unsigned a, b = 0, c, d;
 
-static bool
-has_ifma(void)
-{
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f")
-           && __builtin_cpu_supports("avx512dq")
-           && __builtin_cpu_supports("avx512vl")
-           && __builtin_cpu_supports("avx512bw")
-           && __builtin_cpu_supports("avx512vbmi2")
-           && __builtin_cpu_supports("avx512ifma");
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d)
+           && (b & bit_ADX) && (b & bit_BMI2);
 }
 #endif
 
@@ -35,9 +29,6 @@ mcx_ops_named(const char *name)
 #ifdef MCX_HAVE_X86
     if (strcmp(name, "adx") == 0) {
         return has_adx() ? &mcx_ops_adx : NULL;
-    }
-    if (strcmp(name, "ifma") == 0) {
-        return has_ifma() ? &mcx_ops_ifma : NULL;
     }
 #endif
     return strcmp(name, "portable") == 0 ? &mcx_ops_portable : NULL;

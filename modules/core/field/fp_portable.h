@@ -1,7 +1,7 @@
 /* fp_portable.h -- F_p in portable C, for curve/body.h: 16 words of 64 bits,
  * Montgomery form with R = 2^1024, every value below p.  One lane: a vector
  * is a number.  Also the frame of the mulx back-end, which brings its own
- * products (FP_MUL, FP_ACC). */
+ * products and defines FP_MUL. */
 #ifndef MCX_FIELD_FP_PORTABLE_H
 #define MCX_FIELD_FP_PORTABLE_H
 
@@ -51,13 +51,13 @@ fp_mul(uint64_t *restrict r, const uint64_t *a, const uint64_t *b)
 }
 
 /* r = (a_0 b_0 + ... + a_(n-1) b_(n-1)) / R mod p, n up to 3, all rounds of
- * the products before one reduction a round: t < (n + 1) p, so two
- * subtractions (of 2p, of p) end it. */
+ * the products before one reduction a round: t < (n + 1) p
+ * before each, and 3p at the end. */
 static inline void
 fp_acc(uint64_t *restrict r, const uint64_t *const *a,
        const uint64_t *const *b, int n)
 {
-    uint64_t t[MCX_W + 1] = { 0 }, m[MCX_W], borrow, keep;
+    uint64_t t[MCX_W + 1] = { 0 };
     int i, j, k;
 
     for (i = 0; i < MCX_W; i++) {
@@ -85,18 +85,8 @@ fp_acc(uint64_t *restrict r, const uint64_t *const *a,
         t[MCX_W - 1] = (uint64_t)d;
         t[MCX_W] = over + (uint64_t)(d >> 64);
     }
-    /* 2p = 2^1024 + m */
-    for (j = MCX_W - 1; j > 0; j--) {
-        m[j] = mcx_w_p[j] << 1 | mcx_w_p[j - 1] >> 63;
-    }
-    m[0] = mcx_w_p[0] << 1;
     memcpy(r, t, 8 * MCX_W);
-    borrow = mcx_w_sub(m, r, m);
-    /* t - 2p = (t_16 - 1) 2^1024 + (low - m): kept unless negative */
-    keep = mcx_mask((t[MCX_W] - 1 - borrow) >> 63 ^ 1);
-    mcx_w_select(r, m, keep);
-    t[MCX_W] -= (1 + borrow) & keep;
-    mcx_w_reduce(r, t[MCX_W], mcx_w_p);
+    mcx_w_reduce3(r, t[MCX_W]);
 }
 #endif
 

@@ -3,6 +3,7 @@
 libmcx_core_all_la_SOURCES += \
 	modules/core/field/consts.c \
 	modules/core/field/consts.h \
+	modules/core/field/fp_adx.h \
 	modules/core/field/fp_portable.h \
 	modules/core/field/public.h \
 	modules/core/field/words.c \
@@ -21,6 +22,13 @@ TESTS += modules/core/field/test_consts
 FIELD_TESTS =
 if HAVE_CMOCKA
 FIELD_TESTS += test_field_portable
+if HAVE_X86
+FIELD_TESTS += test_field_adx
+test_field_adx_SOURCES = modules/core/field/test_field_adx.c
+test_field_adx_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DMCX_DEBUG_BOUNDS
+test_field_adx_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
+test_field_adx_LDADD = $(CORE_TEST_LIBS)
+endif
 check_PROGRAMS += $(FIELD_TESTS)
 TESTS += $(FIELD_TESTS)
 test_field_portable_SOURCES = modules/core/field/test_field_portable.c \

@@ -36,35 +36,65 @@ mcx_is_zero(uint64_t x)
     return mcx_mask(1 ^ ((x | -x) >> 63));
 }
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#define MCX_ADC(c, a, b, r)                                                   \
+    ((c) = _addcarry_u64((c), (a), (b), (r)))
+#define MCX_SBB(c, a, b, r)                                                   \
+    ((c) = _subborrow_u64((c), (a), (b), (r)))
+typedef unsigned long long mcx_word; /* as those want it */
+#else
+static inline unsigned char
+mcx_adc(unsigned char c, uint64_t a, uint64_t b, uint64_t *r)
+{
+    mcx_u128 t = (mcx_u128)a + b + c;
+
+    *r = (uint64_t)t;
+    return (unsigned char)(t >> 64);
+}
+static inline unsigned char
+mcx_sbb(unsigned char c, uint64_t a, uint64_t b, uint64_t *r)
+{
+    mcx_u128 t = (mcx_u128)a - b - c;
+
+    *r = (uint64_t)t;
+    return (unsigned char)(t >> 64) & 1;
+}
+#define MCX_ADC(c, a, b, r) ((c) = mcx_adc((c), (a), (b), (r)))
+#define MCX_SBB(c, a, b, r) ((c) = mcx_sbb((c), (a), (b), (r)))
+typedef uint64_t mcx_word;
+#endif
+
 /* r = a + b, the carry comes back. */
 static inline uint64_t
 mcx_w_add(uint64_t *r, const uint64_t *a, const uint64_t *b)
 {
-    mcx_u128 t = 0;
+    unsigned char c = 0;
+    mcx_word t;
     int i;
 
+#pragma GCC unroll 16
     for (i = 0; i < MCX_W; i++) {
-        t += (mcx_u128)a[i] + b[i];
-        r[i] = (uint64_t)t;
-        t >>= 64;
+        MCX_ADC(c, a[i], b[i], &t);
+        r[i] = t;
     }
-    return (uint64_t)t;
+    return c;
 }
 
 /* r = a - b, the borrow (0 or 1) comes back. */
 static inline uint64_t
 mcx_w_sub(uint64_t *r, const uint64_t *a, const uint64_t *b)
 {
-    uint64_t borrow = 0;
+    unsigned char c = 0;
+    mcx_word t;
     int i;
 
+#pragma GCC unroll 16
     for (i = 0; i < MCX_W; i++) {
-        mcx_u128 t = (mcx_u128)a[i] - b[i] - borrow;
-
-        r[i] = (uint64_t)t;
-        borrow = (uint64_t)(t >> 64) & 1;
+        MCX_SBB(c, a[i], b[i], &t);
+        r[i] = t;
     }
-    return borrow;
+    return c;
 }
 
 /* r = a where 'mask' is ones, else as it was. */
@@ -78,14 +108,42 @@ mcx_w_select(uint64_t *r, const uint64_t *a, uint64_t mask)
     }
 }
 
-/* r = (top, r) mod m for (top, r) < 2m. */
+/* r = (top, a) mod m for (top, a) < 2m. */
+static inline void
+mcx_w_reduce_to(uint64_t *r, const uint64_t *a, uint64_t top,
+                const uint64_t *m)
+{
+    uint64_t t[MCX_W], keep;
+    int i;
+
+    keep = mcx_mask((mcx_w_sub(t, a, m) ^ 1) | top);
+    for (i = 0; i < MCX_W; i++) {
+        r[i] = a[i] ^ ((a[i] ^ t[i]) & keep);
+    }
+}
+
 static inline void
 mcx_w_reduce(uint64_t *r, uint64_t top, const uint64_t *m)
 {
-    uint64_t t[MCX_W];
-    uint64_t borrow = mcx_w_sub(t, r, m);
+    mcx_w_reduce_to(r, r, top, m);
+}
 
-    mcx_w_select(r, t, mcx_mask(top | (borrow ^ 1)));
+/* r = (top, r) mod p for (top, r) < 3p: 2p = 2^1024 + m, then p. */
+static inline void
+mcx_w_reduce3(uint64_t *r, uint64_t top)
+{
+    uint64_t m[MCX_W], borrow, keep;
+    int i;
+
+    for (i = MCX_W - 1; i > 0; i--) {
+        m[i] = mcx_w_p[i] << 1 | mcx_w_p[i - 1] >> 63;
+    }
+    m[0] = mcx_w_p[0] << 1;
+    borrow = mcx_w_sub(m, r, m);
+    /* (top, r) - 2p = (top - 1 - borrow) 2^1024 + m, kept unless negative */
+    keep = mcx_mask((top - 1 - borrow) >> 63 ^ 1);
+    mcx_w_select(r, m, keep);
+    mcx_w_reduce(r, top - ((1 + borrow) & keep), mcx_w_p);
 }
 
 /* Ones when all words are zero. */
