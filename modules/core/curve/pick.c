@@ -1,5 +1,6 @@
 /* pick.c -- which back-end runs.  See ops.h.  MCX_CPU=portable|adx|ifma forces
- * one, as far as the machine can run it; anything else is as if unset. */
+ * one, as far as the machine can run it; anything else is as if unset.  adx is
+ * believed, for valgrind runs it and does not say so. */
 #include <config.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -42,6 +43,11 @@ fastest(void)
     const struct mcx_ops *ops = forced ? mcx_ops_named(forced) : NULL;
     size_t i;
 
+#ifdef MCX_HAVE_X86
+    if (forced && strcmp(forced, "adx") == 0) {
+        ops = &mcx_ops_adx;
+    }
+#endif
     for (i = 0; !ops && i < sizeof order / sizeof order[0]; i++) {
         ops = mcx_ops_named(order[i]);
     }
