@@ -16,7 +16,9 @@
 
 enum { GROUP = 128, CHUNK = 16, ENTRIES = 16, N_STEPS = MCX_NAF_LEN - 1 };
 
+#ifndef FE2_OWN
 struct fe2 { fe re, im; };
+#endif
 
 /* What the calls below left on the stack goes with this one. */
 static __attribute__((noinline)) void
@@ -479,6 +481,7 @@ parabola(fv line[3], const fv *x, const fv *y, const fv *kx, const fv *ky,
     fv_mul(&t, &l, &l);
     fv_add(&u, x, kx);
     fv_sub(&t, &t, &u);  /* x3 */
+    fv_shrink(&t);
     fv_sub(&t, x, &t);
     fv_mul(&d, &t, inv_2y);
     fv_sub(&line[2], &zero, &d);
@@ -583,12 +586,16 @@ fe2_mul_line(struct fe2 *f, const fe *a)
     f->re = u;
 }
 
-/* f = f^2 (a + i) */
-static inline void
-fe2_step(struct fe2 *f, const fe *a)
+/* f = f^2 (a_j + i) for n of them, one after the other. */
+static void
+fe2_steps(struct fe2 *f, const fe *a, int n)
 {
-    fe2_sqr(f);
-    fe2_mul_line(f, a);
+    int i;
+
+    for (i = 0; i < n; i++) {
+        fe2_sqr(f);
+        fe2_mul_line(f, &a[i]);
+    }
 }
 #endif
 
@@ -626,9 +633,7 @@ miller_group(struct miller *m, const fv *line, int first)
         }
         fv_chain(to, &t);
     }
-    for (i = 0; first + i < N_STEPS && i < GROUP; i++) {
-        fe2_step(&m->f, &m->a[i]);
-    }
+    fe2_steps(&m->f, m->a, N_STEPS - first < GROUP ? N_STEPS - first : GROUP);
     mcx_wipe(&t, sizeof t);
     return line;
 }
@@ -1041,6 +1046,7 @@ g_mul(struct fe2 *r, const struct mcx_g_table *t, const uint64_t k[MCX_W])
         fv_sub(&re, &re, &b);
         fv_add(&im, &im, &w);
     }
+    fv_shrink(&re); /* grew by every difference */
     for (n = LANES / 2; n > 0; n /= 2) {
         fv_rotate(&v, &re, n);
         fv_rotate(&w, &im, n);

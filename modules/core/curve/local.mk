@@ -7,14 +7,17 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/curve/pick.c
 
 # Only the files of a back-end get its compiler flags.
-EXTRA_DIST += modules/core/curve/be_adx.c
+EXTRA_DIST += modules/core/curve/be_adx.c modules/core/curve/be_ifma.c
 if HAVE_X86
 noinst_LTLIBRARIES += libcore-adx.la
 libcore_adx_la_SOURCES = modules/core/curve/be_adx.c
 libcore_adx_la_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
-X86_LIBS = libcore-adx.la
-X86_CT_LIBS = libcore-adx-ct.la
-X86_CPUS = adx
+noinst_LTLIBRARIES += libcore-ifma.la
+libcore_ifma_la_SOURCES = modules/core/curve/be_ifma.c
+libcore_ifma_la_CFLAGS = $(AM_CFLAGS) $(IFMA_CFLAGS)
+X86_LIBS = libcore-adx.la libcore-ifma.la
+X86_CT_LIBS = libcore-adx-ct.la libcore-ifma-ct.la
+X86_CPUS = adx ifma
 libmcx_core_all_la_LIBADD += $(X86_LIBS)
 endif
 
@@ -38,6 +41,10 @@ EXTRA_LTLIBRARIES += libcore-adx-ct.la
 libcore_adx_ct_la_SOURCES = modules/core/curve/be_adx.c
 libcore_adx_ct_la_CPPFLAGS = $(AM_CPPFLAGS) -DMCX_CT
 libcore_adx_ct_la_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
+# valgrind 3.19 does not know the instructions: their emulation in C instead.
+EXTRA_LTLIBRARIES += libcore-ifma-ct.la
+libcore_ifma_ct_la_SOURCES = modules/core/curve/be_ifma.c
+libcore_ifma_ct_la_CPPFLAGS = $(AM_CPPFLAGS) -DMCX_CT -DMCX_IFMA_EMULATED
 EXTRA_PROGRAMS += test_ct_sakke
 test_ct_sakke_SOURCES = modules/core/curve/test_ct_sakke.c
 test_ct_sakke_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/modules/core -DMCX_CT

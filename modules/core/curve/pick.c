@@ -5,10 +5,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ops.h"
 #ifdef MCX_HAVE_X86
 #include <cpuid.h>
 #endif
-#include "ops.h"
 
 static _Atomic(const struct mcx_ops *) chosen;
 
@@ -22,6 +22,18 @@ has_adx(void)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d)
            && (b & bit_ADX) && (b & bit_BMI2);
 }
+
+static bool
+has_ifma(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f")
+           && __builtin_cpu_supports("avx512dq")
+           && __builtin_cpu_supports("avx512vl")
+           && __builtin_cpu_supports("avx512bw")
+           && __builtin_cpu_supports("avx512vbmi2")
+           && __builtin_cpu_supports("avx512ifma");
+}
 #endif
 
 const struct mcx_ops *
@@ -30,6 +42,9 @@ mcx_ops_named(const char *name)
 #ifdef MCX_HAVE_X86
     if (strcmp(name, "adx") == 0) {
         return has_adx() ? &mcx_ops_adx : NULL;
+    }
+    if (strcmp(name, "ifma") == 0) {
+        return has_ifma() ? &mcx_ops_ifma : NULL;
     }
 #endif
     return strcmp(name, "portable") == 0 ? &mcx_ops_portable : NULL;
@@ -47,6 +62,11 @@ fastest(void)
     if (forced && strcmp(forced, "adx") == 0) {
         ops = &mcx_ops_adx;
     }
+#ifdef MCX_CT /* emulated there */
+    if (forced && strcmp(forced, "ifma") == 0) {
+        ops = &mcx_ops_ifma;
+    }
+#endif
 #endif
     for (i = 0; !ops && i < sizeof order / sizeof order[0]; i++) {
         ops = mcx_ops_named(order[i]);

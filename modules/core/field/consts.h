@@ -20,7 +20,9 @@ extern const uint64_t mcx_w_s[MCX_W], mcx_w_c[MCX_W]; /* the Edwards form */
 extern const uint64_t mcx_l_p[MCX_L], mcx_l_r2[MCX_L], mcx_l_h[MCX_L];
 extern const uint64_t mcx_l_p_k;
 extern const uint64_t mcx_h_n[MCX_H], mcx_h_r2[MCX_H], mcx_h_plain[MCX_H];
-extern const uint64_t mcx_h_lane[MCX_H];
+extern const uint64_t mcx_h_lane[MCX_H], mcx_h_from_lane[MCX_H];
+extern const uint64_t mcx_h_m[MCX_H], mcx_h_pad[MCX_H], mcx_l_pad[MCX_H];
+extern const uint64_t mcx_l_2p[MCX_H], mcx_l_r[MCX_L];
 extern const int8_t mcx_naf[MCX_NAF_LEN];
 
 #endif /* MCX_FIELD_CONSTS_H */

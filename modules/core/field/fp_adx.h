@@ -34,7 +34,9 @@
     "adoxq %%rax, " x0 "\n\t"                                                 \
     "adcxq %%rax, " x0 "\n\t"
 
+/* The carry waits in xmm0: the other registers are all taken. */
 #define ADX_LOAD                                                              \
+    "movq %%rax, %%xmm0\n\t"                                                  \
     "movq 0(%[t]), %%r8\n\t"                                                  \
     "movq 8(%[t]), %%r9\n\t"                                                  \
     "movq 16(%[t]), %%r10\n\t"                                                \
@@ -47,8 +49,9 @@
 /* The upper half of what came out joins t_8..15, with a carry in; the carry
  * out is left in rax. */
 #define ADX_STORE                                                             \
+    "movq %%xmm0, %%rdx\n\t"                                                  \
     "movl $0, %%eax\n\t"                                                      \
-    "addq $-1, %[carry]\n\t"                                                  \
+    "addq $-1, %%rdx\n\t"                                                     \
     "adcq 64(%[t]), %%r8\n\t"                                                 \
     "adcq 72(%[t]), %%r9\n\t"                                                 \
     "adcq 80(%[t]), %%r10\n\t"                                                \
@@ -78,8 +81,8 @@
 #define ADX_ROW_(...) ADX_ROW(__VA_ARGS__)
 
 #define ADX_CLOBBERS                                                          \
-    "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",       \
-        "r15", "cc", "memory"
+    "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",       \
+        "xmm0", "cc", "memory"
 
 /* t_0..15 += a_0..7 b_0..7 + 2^512 carry; the carry out of t_15 comes
  * back. */
@@ -97,8 +100,7 @@ adx_block(uint64_t *t, const uint64_t *a, const uint64_t *b, uint64_t carry)
         ADX_ROW_("48(%[b])", "48(%[t])", R6)
         ADX_ROW_("56(%[b])", "56(%[t])", R7)
         ADX_STORE
-        "movq %%rax, %[carry]\n\t"
-        : [carry] "+m"(carry)
+        : "+a"(carry)
         : [t] "r"(t), [a] "r"(a), [b] "r"(b)
         : ADX_CLOBBERS);
     return carry;
@@ -129,8 +131,7 @@ adx_digits(uint64_t *t, const uint64_t *p, const uint64_t *k)
         ADX_RED_("48(%[t])", R6)
         ADX_RED_("56(%[t])", R7)
         ADX_STORE
-        "movq %%rax, %[carry]\n\t"
-        : [carry] "+m"(carry)
+        : "+a"(carry)
         : [t] "r"(t), [a] "r"(p), [k] "m"(*k)
         : ADX_CLOBBERS);
     return carry;

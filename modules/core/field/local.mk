@@ -4,8 +4,10 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/field/consts.c \
 	modules/core/field/consts.h \
 	modules/core/field/fp_adx.h \
+	modules/core/field/fp_ifma.h \
 	modules/core/field/fp_portable.h \
 	modules/core/field/public.h \
+	modules/core/field/v8.h \
 	modules/core/field/words.c \
 	modules/core/field/words.h
 
@@ -28,6 +30,15 @@ test_field_adx_SOURCES = modules/core/field/test_field_adx.c
 test_field_adx_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DMCX_DEBUG_BOUNDS
 test_field_adx_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
 test_field_adx_LDADD = $(CORE_TEST_LIBS)
+FIELD_TESTS += test_field_ifma test_field_emul
+test_field_ifma_SOURCES = modules/core/field/test_field_ifma.c
+test_field_ifma_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DMCX_DEBUG_BOUNDS
+test_field_ifma_CFLAGS = $(AM_CFLAGS) $(IFMA_CFLAGS)
+test_field_ifma_LDADD = $(CORE_TEST_LIBS)
+test_field_emul_SOURCES = modules/core/field/test_field_ifma.c
+test_field_emul_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DMCX_DEBUG_BOUNDS \
+	-DMCX_IFMA_EMULATED
+test_field_emul_LDADD = $(CORE_TEST_LIBS)
 endif
 check_PROGRAMS += $(FIELD_TESTS)
 TESTS += $(FIELD_TESTS)
