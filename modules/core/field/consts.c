@@ -142,6 +142,19 @@ const uint64_t mcx_h_pad[24] = {
     0x00000014ffcb405a, 0x0000000000000000, 0x0000000000000000,
 };
 
+const uint64_t mcx_h_zero[24] = {
+    0x0040000000000000, 0x003ffffffffffffc, 0x003ffffffffffffc,
+    0x003ffffffffffffc, 0x003ffffffffffffc, 0x003ffffffffffffc,
+    0x003ffffffffffffc, 0x003ffffffffffffc, 0x003ffffffffffffc,
+    0x003ffffffffffffc, 0x003ffffffffffffc, 0x003ffffffffffffc,
+    0x003ffffffffffffc, 0x003ffffffffffffc, 0x003ffffffffffffc,
+    0x003ffffffffffffc, 0x003ffffffffffffc, 0x003ffffffffffffc,
+    0x003ffffffffffffc, 0x003ffffffffffffc, 0x003ffffffffffffc,
+    0xfffffffffffffffc, 0x0000000000000000, 0x0000000000000000,
+};
+
+const uint64_t mcx_h_inv = 0x0000000000030c38;
+
 const uint64_t mcx_l_pad[24] = {
     0x00401ebfaa17fac0, 0x0042b1eb3a1d99b2, 0x00415f6c203177c0,
     0x004c7ff38fa08e22, 0x0047e535abd5a5c3, 0x004cf14870f026a6,

@@ -22,6 +22,7 @@ extern const uint64_t mcx_l_p_k;
 extern const uint64_t mcx_h_n[MCX_H], mcx_h_r2[MCX_H], mcx_h_plain[MCX_H];
 extern const uint64_t mcx_h_lane[MCX_H], mcx_h_from_lane[MCX_H];
 extern const uint64_t mcx_h_m[MCX_H], mcx_h_pad[MCX_H], mcx_l_pad[MCX_H];
+extern const uint64_t mcx_h_zero[MCX_H], mcx_h_inv; /* 2^1144 / N */
 extern const uint64_t mcx_l_2p[MCX_H], mcx_l_r[MCX_L];
 extern const int8_t mcx_naf[MCX_NAF_LEN];
 

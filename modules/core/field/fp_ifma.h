@@ -110,35 +110,42 @@ move_up(struct moved *m, const struct raw *a)
     }
 }
 
-/* One step of a product: t = t/2^104 + a (b_0 + 2^52 b_1), reduced. */
+/* One step of a product: t = (t + a (b_0 + 2^52 b_1)) / 2^104, reduced; what
+ * of it does not wait for t comes in as 'w', and leaves for the next step.  The
+ * chain that counts runs from t's two lowest limbs over q1 to the next two:
+ * sums are so ordered that it meets one product and two additions only. */
 IFMA_INLINE void
-ifma_round(struct raw *t, const struct moved *a, const uint64_t *b,
-           const struct moved *m)
+ifma_partial(v8 w[3], const struct moved *a, const uint64_t *b)
 {
-    v8 b0 = v_all(b[0]), b1 = v_all(b[1]), z = v_zero();
-    v8 q0, q1, c, s, w[3], u;
+    v8 b0 = v_all(b[0]), b1 = v_all(b[1]);
     int i;
 
 #pragma GCC unroll 3
     for (i = 0; i < 3; i++) {
-        w[i] = v_hi(v_lo(z, a->v[0][i], b0), a->v[1][i], b0);
-        t->v[i] = v_add(t->v[i], v_hi(v_lo(w[i], a->v[1][i], b1),
-                                      a->v[2][i], b1));
+        w[i] = v_hi(v_lo(v_zero(), a->v[0][i], b0), a->v[1][i], b0);
+        w[i] = v_hi(v_lo(w[i], a->v[1][i], b1), a->v[2][i], b1);
     }
+}
+
+IFMA_INLINE void
+ifma_round(struct raw *t, const v8 w[3], const struct moved *m)
+{
+    v8 z = v_zero(), q0, q1, s, u, x[3];
+    int i;
+
     /* the digits, and what carries out of them */
     q0 = v_lane0(t->v[0]);
-    c = v_up1(v_srl(t->v[0], 52));
-    s = v_add(t->v[0], c);
+    s = v_add(t->v[0], v_up1(v_srl(t->v[0], 52)));
     q1 = v_lane1(s);
     u = v_down1(v_srl(s, 52));
-    t->v[0] = v_add0(v_align(t->v[1], t->v[0], 2), u);
-    t->v[1] = v_align(t->v[2], t->v[1], 2);
-    t->v[2] = v_align(z, t->v[2], 2);
+    x[0] = v_add0(v_add(v_align(t->v[1], t->v[0], 2), w[0]), u);
+    x[1] = v_add(v_align(t->v[2], t->v[1], 2), w[1]);
+    x[2] = v_add(v_align(z, t->v[2], 2), w[2]);
 #pragma GCC unroll 3
     for (i = 0; i < 3; i++) {
-        w[i] = v_hi(v_lo(z, m->v[1][i], q1), m->v[2][i], q1);
-        t->v[i] = v_hi(v_lo(t->v[i], m->v[0][i], q0), m->v[1][i], q0);
-        t->v[i] = v_add(t->v[i], w[i]);
+        x[i] = v_add(x[i], v_hi(v_lo(z, m->v[0][i], q0), m->v[1][i], q0));
+        t->v[i] = v_add(x[i], v_add(v_lo(z, m->v[1][i], q1),
+                                    v_hi(z, m->v[2][i], q1)));
     }
 }
 
@@ -148,18 +155,23 @@ raw_mul2(struct raw *r0, const struct raw *a0, const uint64_t *b0,
 {
     struct moved m0, m1, m;
     struct raw n = raw_load(mcx_h_m);
+    v8 w0[3], w1[3], z[3] = { v_zero(), v_zero(), v_zero() };
     int i;
 
     move_up(&m, &n);
     move_up(&m0, a0);
     move_up(&m1, a1);
-    for (i = 0; i < 3; i++) {
-        r0->v[i] = r1->v[i] = v_zero();
+    ifma_partial(r0->v, &m0, b0);
+    ifma_partial(r1->v, &m1, b1);
+#pragma GCC unroll 1
+    for (i = 2; i < 2 * ROUNDS_H; i += 2) {
+        ifma_partial(w0, &m0, b0 + i);
+        ifma_partial(w1, &m1, b1 + i);
+        ifma_round(r0, w0, &m);
+        ifma_round(r1, w1, &m);
     }
-    for (i = 0; i < 2 * ROUNDS_H; i += 2) {
-        ifma_round(r0, &m0, b0 + i, &m);
-        ifma_round(r1, &m1, b1 + i, &m);
-    }
+    ifma_round(r0, z, &m);
+    ifma_round(r1, z, &m);
 }
 
 static inline void
@@ -167,16 +179,17 @@ fe_mul(fe *r, const fe *a, const fe *b)
 {
     struct moved ma, m;
     struct raw n = raw_load(mcx_h_m), x = raw_load(a->l), t;
+    v8 w[3], z[3] = { v_zero(), v_zero(), v_zero() };
     int i;
 
     move_up(&m, &n);
     move_up(&ma, &x);
-    for (i = 0; i < 3; i++) {
-        t.v[i] = v_zero();
+    ifma_partial(t.v, &ma, b->l);
+    for (i = 2; i < 2 * ROUNDS_H; i += 2) {
+        ifma_partial(w, &ma, b->l + i);
+        ifma_round(&t, w, &m);
     }
-    for (i = 0; i < 2 * ROUNDS_H; i += 2) {
-        ifma_round(&t, &ma, b->l + i, &m);
-    }
+    ifma_round(&t, z, &m);
     raw_carry(&t);
     raw_store(r->l, &t);
     H_CHECK(r);
@@ -203,27 +216,26 @@ fe_mul2(fe *r0, const fe *a0, const fe *b0, fe *r1, const fe *a1,
     H_CHECK(r1);
 }
 
-/* t < 2^1136 to below 2N: takes away floor(top / (N_top + 1)) N, where the
- * tops are bits 1092 and up. */
+/* t < 2^1136 to below 2N: takes away floor(top 2^1092 / (N + 2^1092)) N,
+ * where the top is limb 21.  Limbs that would go below zero borrow from a zero
+ * with limbs of 2^54; limb 21 alone may pass zero on the way, and what it
+ * carries out is cut off. */
 IFMA_INLINE void
 raw_reduce(uint64_t *r, struct raw *t)
 {
-    _Alignas(64) uint64_t l[MCX_H];
-    uint64_t q, c = 0;
+    struct raw n = raw_load(mcx_h_n), pad = raw_load(mcx_h_zero);
+    v8 z = v_zero(), q = v_hi(z, v_lane5(t->v[2]), v_all(mcx_h_inv)), h[3];
     int i;
 
-    raw_carry(t);
-    raw_store(l, t);
-    /* 1/N_top by one division of constants, rounded down */
-    q = (uint64_t)((mcx_u128)l[21]
-                   * (UINT64_MAX / (mcx_h_n[21] + 1)) >> 64);
-    for (i = 0; i < MCX_H; i++) {
-        mcx_u128 d = (mcx_u128)q * mcx_h_n[i] + c;
-        uint64_t x = l[i] - ((uint64_t)d & LIMB);
-
-        c = (uint64_t)(d >> 52) + (x >> 63);
-        r[i] = x & LIMB;
+#pragma GCC unroll 3
+    for (i = 0; i < 3; i++) {
+        h[i] = v_hi(z, n.v[i], q);
+        t->v[i] = v_sub(v_add(t->v[i], pad.v[i]), v_lo(z, n.v[i], q));
+        t->v[i] = v_sub(t->v[i], v_align(h[i], i ? h[i - 1] : z, 7));
     }
+    raw_carry(t);
+    t->v[2] = v_first6(t->v[2]);
+    raw_store(r, t);
 }
 
 static inline void
@@ -373,7 +385,7 @@ square_factors(struct raw *re, struct raw *im, struct raw *s, struct raw *d)
 }
 
 /* f = f^2 */
-static inline void
+static __attribute__((unused)) void
 fe2_sqr(struct fe2 *f)
 {
     struct raw re = raw_load(f->re.l), im = raw_load(f->im.l), s, d, x, y;
@@ -394,7 +406,7 @@ fe2_sqr(struct fe2 *f)
 /* f = f^2 (a_i + i) for n of them, one after the other.  Between the steps
  * re < 7N and im < 4N: of the square, x < 1.1N and 2y < 2.2N; times a, each
  * below 1.1N; re = xa - 2y + 4N, im = 2ya + x. */
-static void
+static __attribute__((unused)) void
 fe2_steps(struct fe2 *f, const fe *a, int n)
 {
     struct raw re = raw_load(f->re.l), im = raw_load(f->im.l), s, d, x, y;

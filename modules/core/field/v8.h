@@ -28,9 +28,12 @@ typedef __m512i v8;
 #define v_hi(c, a, b) _mm512_madd52hi_epu64((c), (a), (b))
 /* lanes n.. of (hi, lo) */
 #define v_align(hi, lo, n) _mm512_alignr_epi64((hi), (lo), (n))
-/* lane 0 to all; lane 1 to all */
+/* lane 0, 1, 5 to all */
 #define v_lane0(a) _mm512_broadcastq_epi64(_mm512_castsi512_si128(a))
 #define v_lane1(a) _mm512_permutexvar_epi64(_mm512_set1_epi64(1), (a))
+#define v_lane5(a) _mm512_permutexvar_epi64(_mm512_set1_epi64(5), (a))
+/* zero but for the lanes 0 to 5 */
+#define v_first6(a) _mm512_maskz_mov_epi64(63, (a))
 /* lane 0 to lane 1 and lane 1 to lane 0; the others do not matter */
 #define v_up1(a) _mm512_bslli_epi128((a), 8)
 #define v_down1(a) _mm512_bsrli_epi128((a), 8)
@@ -118,6 +121,7 @@ V_FN1N(v_inc_, a.x[i] + ((unsigned)n >> i & 1))
 V_FN1N(v_from_, a.x[n] + 0 * (uint64_t)i)
 #define v_lane0(a) v_from_((a), 0)
 #define v_lane1(a) v_from_((a), 1)
+#define v_lane5(a) v_from_((a), 5)
 V_FN1N(v_swap_, a.x[i ^ n])
 #define v_up1(a) v_swap_((a), 1)
 #define v_down1(a) v_swap_((a), 1)
@@ -135,6 +139,13 @@ static inline v8
 v_zero(void)
 {
     return v_all(0);
+}
+
+static inline v8
+v_first6(v8 a)
+{
+    a.x[6] = a.x[7] = 0;
+    return a;
 }
 
 static inline v8

@@ -107,101 +107,113 @@ approximate(uint64_t *xa, uint64_t *xb, const uint64_t *a, const uint64_t *b)
     *xb = b_hi ^ ((b_hi ^ b[0]) & use_lo);
 }
 
-/* STEP steps; fa and fb: new a = (a fa.f + b fa.g) / 2^STEP, so for b. */
+/* STEP steps; fa and fb: new a = (a fa.f + b fa.g) / 2^STEP, so for b.  f and
+ * g are worked on together as f + 2^32 g; they are from 1 - 2^31 to 2^31. */
 static void
 inner(struct factor *fa, struct factor *fb, uint64_t xa, uint64_t xb)
 {
-    uint64_t f0 = 1, g0 = 0, f1 = 0, g1 = 1;
+    const uint64_t bias = UINT64_C(0x7fffffff7fffffff);
+    uint64_t v0 = 1, v1 = UINT64_C(1) << 32;
     int i;
 
     for (i = 0; i < STEP; i++) {
-        uint64_t odd = mcx_mask(xa & 1), t;
-        uint64_t swap =
-            mcx_hide(odd & (uint64_t)(((mcx_u128)xa - xb) >> 64));
+        uint64_t odd = mcx_mask(xa & 1), t, swap;
+        unsigned char less = 0;
+        mcx_word d;
 
+        MCX_SBB(less, xa, xb, &d);
+        (void)d;
+        swap = odd & mcx_mask(less);
         t = (xa ^ xb) & swap;
         xa ^= t;
         xb ^= t;
-        t = (f0 ^ f1) & swap;
-        f0 ^= t;
-        f1 ^= t;
-        t = (g0 ^ g1) & swap;
-        g0 ^= t;
-        g1 ^= t;
+        t = (v0 ^ v1) & swap;
+        v0 ^= t;
+        v1 ^= t;
         xa = (xa - (xb & odd)) >> 1;
-        f0 -= f1 & odd;
-        g0 -= g1 & odd;
-        f1 += f1;
-        g1 += g1;
+        v0 -= v1 & odd;
+        v1 += v1;
     }
-    fa->f = (int64_t)f0;
-    fa->g = (int64_t)g0;
-    fb->f = (int64_t)f1;
-    fb->g = (int64_t)g1;
+    v0 += bias;
+    v1 += bias;
+    fa->f = (int64_t)((v0 & UINT32_MAX) - 0x7fffffff);
+    fa->g = (int64_t)((v0 >> 32) - 0x7fffffff);
+    fb->f = (int64_t)((v1 & UINT32_MAX) - 0x7fffffff);
+    fb->g = (int64_t)((v1 >> 32) - 0x7fffffff);
 }
 
-/* r = |a f + b g| / 2^STEP, which is whole; ones when it was negative. */
-static uint64_t
-combine(uint64_t *r, const uint64_t *a, const uint64_t *b, struct factor x)
+/* A factor as sign (ones: negative) and size, for -a = ~a + 1 - 2^1024. */
+struct size { uint64_t neg, n; };
+
+static struct size
+size_of(int64_t f)
 {
-    mcx_i128 t = 0;
-    uint64_t neg, carry;
+    struct size s = { mcx_mask((uint64_t)f >> 63), 0 };
+
+    s.n = ((uint64_t)f ^ s.neg) - s.neg;
+    return s;
+}
+
+/* (top, r) = (a f + b g + m n) / 2^STEP, which is whole; top has a sign. */
+static uint64_t
+combine(uint64_t *r, const uint64_t *a, const uint64_t *b, struct factor x,
+        const uint64_t *m, uint64_t n)
+{
+    struct size f = size_of(x.f), g = size_of(x.g);
+    uint64_t carry = (f.n & f.neg) + (g.n & g.neg), last = 0;
+    mcx_u128 t;
     int i;
 
     for (i = 0; i < MCX_W; i++) {
-        t += (mcx_i128)a[i] * x.f + (mcx_i128)b[i] * x.g;
-        if (i > 0) {
-            r[i - 1] |= (uint64_t)t << (64 - STEP);
+        t = (mcx_u128)(a[i] ^ f.neg) * f.n + carry;
+        t += (mcx_u128)(b[i] ^ g.neg) * g.n;
+        if (m) {
+            t += (mcx_u128)m[i] * n;
         }
-        r[i] = (uint64_t)t >> STEP;
-        t >>= 64;
+        if (i > 0) {
+            r[i - 1] = last >> STEP | (uint64_t)t << (64 - STEP);
+        }
+        last = (uint64_t)t;
+        carry = (uint64_t)(t >> 64);
     }
-    r[MCX_W - 1] |= (uint64_t)t << (64 - STEP);
-    neg = mcx_mask((uint64_t)(t >> 64) & 1);
-    carry = neg & 1;
-    for (i = 0; i < MCX_W; i++) {
-        mcx_u128 s = (mcx_u128)(r[i] ^ neg) + carry;
+    carry -= (f.n & f.neg) + (g.n & g.neg);
+    r[MCX_W - 1] = last >> STEP | carry << (64 - STEP);
+    return (uint64_t)((int64_t)carry >> STEP);
+}
 
-        r[i] = (uint64_t)s;
-        carry = (uint64_t)(s >> 64);
+/* r = |r|, where top is its sign; ones when it was negative. */
+static uint64_t
+absolute(uint64_t *r, uint64_t top)
+{
+    uint64_t neg = mcx_mask(top >> 63);
+    unsigned char carry = (unsigned char)(neg & 1);
+    mcx_word t;
+    int i;
+
+    for (i = 0; i < MCX_W; i++) {
+        MCX_ADC(carry, r[i] ^ neg, 0, &t);
+        r[i] = t;
     }
     return neg;
 }
 
-/* r = (u f + v g) / 2^STEP mod m; u, v < m, |f| + |g| <= 2^STEP. */
+/* r = (u f + v g) / 2^STEP mod m; u, v < m, |f| + |g| <= 2^STEP: the sum with
+ * n m is from -m to 2m. */
 static void
 combine_mod(uint64_t *r, const uint64_t *u, const uint64_t *v,
             struct factor x, const uint64_t *m, uint64_t k)
 {
     uint64_t low = u[0] * (uint64_t)x.f + v[0] * (uint64_t)x.g;
-    uint64_t n = low * k & ((UINT64_C(1) << STEP) - 1), neg, t[MCX_W];
-    uint64_t top, carry = 0;
-    mcx_i128 c = 0;
+    uint64_t n = low * k & ((UINT64_C(1) << STEP) - 1), neg, t[MCX_W], top;
     int i;
 
-    for (i = 0; i < MCX_W; i++) {
-        c += (mcx_i128)u[i] * x.f + (mcx_i128)v[i] * x.g
-             + (mcx_i128)((mcx_u128)m[i] * n);
-        if (i > 0) {
-            r[i - 1] |= (uint64_t)c << (64 - STEP);
-        }
-        r[i] = (uint64_t)c >> STEP;
-        c >>= 64;
-    }
-    /* -m <= (c, r) < 2m */
-    r[MCX_W - 1] |= (uint64_t)c << (64 - STEP);
-    top = (uint64_t)(c >> STEP);
+    top = combine(r, u, v, x, m, n);
     neg = mcx_mask(top >> 63);
     for (i = 0; i < MCX_W; i++) {
-        mcx_u128 s = (mcx_u128)r[i] + (m[i] & neg) + carry;
-
-        r[i] = (uint64_t)s;
-        carry = (uint64_t)(s >> 64);
+        t[i] = m[i] & neg;
     }
-    top += carry;
-    carry = mcx_w_sub(t, r, m);
-    mcx_w_select(r, t, mcx_mask((top & 1) | (carry ^ 1)));
-    mcx_wipe(t, sizeof t);
+    top += mcx_w_add(r, r, t);
+    mcx_w_reduce(r, top & 1, m);
 }
 
 void
@@ -221,10 +233,10 @@ mcx_w_inv(uint64_t *r, const uint64_t *x, const uint64_t *m, uint64_t k)
 
         approximate(&xa, &xb, a, b);
         inner(&fa, &fb, xa, xb);
-        neg = combine(a2, a, b, fa);
+        neg = absolute(a2, combine(a2, a, b, fa, NULL, 0));
         fa.f = (int64_t)(((uint64_t)fa.f ^ neg) - neg);
         fa.g = (int64_t)(((uint64_t)fa.g ^ neg) - neg);
-        neg = combine(b2, a, b, fb);
+        neg = absolute(b2, combine(b2, a, b, fb, NULL, 0));
         fb.f = (int64_t)(((uint64_t)fb.f ^ neg) - neg);
         fb.g = (int64_t)(((uint64_t)fb.g ^ neg) - neg);
         combine_mod(u2, u, v, fa, m, k);
