@@ -111,8 +111,9 @@ move_up(struct moved *m, const struct raw *a)
 }
 
 /* One step of a product: t = (t + a (b_0 + 2^52 b_1)) / 2^104, reduced; what
- * of it does not wait for t comes in as 'w'.  The chain that counts runs from t's two lowest limbs over q1 to the next two:
- * sums are so ordered that it meets one product and two additions only. */
+ * of it does not wait for t comes in as 'w'.  The chain that counts goes from
+ * t's two lowest limbs over q1 to the next two: sums are so ordered that it
+ * meets one product and two additions only. */
 IFMA_INLINE void
 ifma_partial(v8 w[3], const struct moved *a, const uint64_t *b)
 {

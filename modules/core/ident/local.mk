@@ -33,7 +33,7 @@ libident_ref_la_SOURCES = \
 libident_ref_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 IDENT_TEST_LIBS = libident-ref.la $(CORE_TEST_LIBS)
 IDENT_TESTS = test_ident_math test_sakke test_eccsi test_ident_keys \
-	test_uid test_ident_oom
+	test_uid test_ident_oom test_peers
 check_PROGRAMS += $(IDENT_TESTS)
 TESTS += $(IDENT_TESTS)
 IDENT_TEST_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
@@ -58,6 +58,10 @@ test_ident_keys_SOURCES = modules/core/ident/test_ident_keys.c \
 	modules/core/ident/test_kit.h
 test_ident_keys_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
 test_ident_keys_LDADD = $(IDENT_TEST_LIBS)
+test_peers_SOURCES = modules/core/ident/test_peers.c \
+	modules/core/ident/test_kit.h
+test_peers_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_peers_LDADD = $(IDENT_TEST_LIBS)
 test_ident_oom_SOURCES = modules/core/ident/test_ident_oom.c \
 	modules/core/ident/test_kit.h
 test_ident_oom_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
