@@ -3,7 +3,7 @@
 #include <config.h>
 #include "consts.h"
 
-const uint64_t mcx_w_p[16] = {
+_Alignas(64) const uint64_t mcx_w_p[16] = {
     0x666d807afea85feb, 0x80c5df10ac7ace87, 0xfce3e82389857db0,
     0x9f94d6af56971f1f, 0xa7cf3c521c3c09aa, 0xb6aff4a831852a82,
     0x512ac5cd65681ce1, 0xe26c6487326b4cd4, 0x356d27f4a666a6d0,
@@ -12,7 +12,7 @@ const uint64_t mcx_w_p[16] = {
     0x997abb1f0a563fda,
 };
 
-const uint64_t mcx_w_q[16] = {
+_Alignas(64) const uint64_t mcx_w_q[16] = {
     0xd99b601ebfaa17fb, 0x203177c42b1eb3a1, 0xff38fa08e2615f6c,
     0xa7e535abd5a5c7c7, 0xa9f3cf14870f026a, 0x6dabfd2a0c614aa0,
     0x144ab173595a0738, 0x389b1921cc9ad335, 0x4d5b49fd2999a9b4,
@@ -21,7 +21,7 @@ const uint64_t mcx_w_q[16] = {
     0x265eaec7c2958ff6,
 };
 
-const uint64_t mcx_w_p_r2[16] = {
+_Alignas(64) const uint64_t mcx_w_p_r2[16] = {
     0xe199c8ceed17b0a1, 0x7ffd8b4be3620f7f, 0xca865d5f4f76e245,
     0x623ff8dc27ecf5cb, 0x229900e1d19bb697, 0xed6aef26ea40c71f,
     0xa3aed42cc906365c, 0x17d461b69eab6451, 0x2009367d7d666da9,
@@ -30,7 +30,7 @@ const uint64_t mcx_w_p_r2[16] = {
     0x191640b9698af16a,
 };
 
-const uint64_t mcx_w_q_r2[16] = {
+_Alignas(64) const uint64_t mcx_w_q_r2[16] = {
     0xda18351aab65130d, 0x53d2a86ff2ea3168, 0x9cf2730004b7e984,
     0x7df33bab26caacf6, 0xbd9ffef9a4e7d523, 0xe4baf1d588717ce0,
     0x24b1bbc4bc93533a, 0x9ad2dc261db57a34, 0x422970b3838d8f48,
@@ -42,7 +42,7 @@ const uint64_t mcx_w_q_r2[16] = {
 const uint64_t mcx_w_p_k = 0x290420077c8f2f3d;
 const uint64_t mcx_w_q_k = 0xb8a1d17d46eaa4cd;
 
-const uint64_t mcx_w_px[16] = {
+_Alignas(64) const uint64_t mcx_w_px[16] = {
     0x880dc8abeae63895, 0x80ec46c4967e0979, 0xee9163a5b63f73ec,
     0xd5cfb4cc80728d87, 0xa7c1514dba66910d, 0xa702c3397a60de74,
     0x337c86548b72f2e1, 0x9760af765dd5bccb, 0x718bd9e7406ce890,
@@ -51,7 +51,7 @@ const uint64_t mcx_w_px[16] = {
     0x53fc09ee332c29ad,
 };
 
-const uint64_t mcx_w_py[16] = {
+_Alignas(64) const uint64_t mcx_w_py[16] = {
     0x75573fd71bef16d7, 0xadb9b5706a67dcde, 0x80bdad5ad5bb4636,
     0x13515ad7e9cb99a9, 0x492d979fc5a4d5f2, 0xac6f1e80164aa989,
     0xcad696b5b7652fe0, 0x70dae117ad547c6c, 0x416cff0ca9e032b9,
@@ -60,7 +60,7 @@ const uint64_t mcx_w_py[16] = {
     0x0a8249063f6009f1,
 };
 
-const uint64_t mcx_w_g[16] = {
+_Alignas(64) const uint64_t mcx_w_g[16] = {
     0xcde0fab36461ea46, 0x3c8cae87b7a0042a, 0xe3720f20b9b7b040,
     0xd682c033a7942bcc, 0xb4f1a32bcafa1ffa, 0x55df0460b4a9fd74,
     0xb99dfb0138c78433, 0xee0faed1828eab90, 0x7072da8f541721be,
@@ -69,7 +69,7 @@ const uint64_t mcx_w_g[16] = {
     0x66fc2a432b6ea392,
 };
 
-const uint64_t mcx_w_s[16] = {
+_Alignas(64) const uint64_t mcx_w_s[16] = {
     0xab0564f63cb03931, 0x4d5228f190710176, 0xc394033673619d3f,
     0x3c83f9b4d34a34f5, 0x991c277dd463a215, 0x435f3b69a1602e31,
     0x07c2581f698b6f23, 0xd62e1d53e4958b3e, 0x6f530c25466a22a8,
@@ -78,7 +78,7 @@ const uint64_t mcx_w_s[16] = {
     0x6ec2065e3b96c6c3,
 };
 
-const uint64_t mcx_w_c[16] = {
+_Alignas(64) const uint64_t mcx_w_c[16] = {
     0xd17b5f5d6e2609fe, 0xb4bb9515a3c86a84, 0x0a838a8fd5aa89fc,
     0xb788ac3736dc1ed2, 0xeb21b5d78a245104, 0x4c58d51b3a7a2f0a,
     0xa97d1ad7408170a8, 0xf7c89627aed1adf6, 0xb40e3aa87a8f7ff6,
@@ -87,7 +87,7 @@ const uint64_t mcx_w_c[16] = {
     0x4c32f1884ee6e53a,
 };
 
-const uint64_t mcx_l_p[20] = {
+_Alignas(64) const uint64_t mcx_l_p[20] = {
     0x000d807afea85feb, 0x00010ac7ace87666, 0x0009857db080c5df,
     0x0001f1ffce3e8238, 0x000a9f94d6af5697, 0x000cf3c521c3c09a,
     0x0004a831852a82a7, 0x00065681ce1b6aff, 0x000b4cd4512ac5cd,
@@ -97,7 +97,7 @@ const uint64_t mcx_l_p[20] = {
     0x000a563fda65c611, 0x0000000997abb1f0,
 };
 
-const uint64_t mcx_l_r2[20] = {
+_Alignas(64) const uint64_t mcx_l_r2[20] = {
     0x000a2918db1012bd, 0x000ebb9c05946419, 0x000220d349042348,
     0x0002548785b7ab27, 0x0006e7a961ee919d, 0x0009faede0f0827b,
     0x0008eac0d34b3ddf, 0x000c350909942157, 0x0009f5a01f865308,
@@ -109,7 +109,7 @@ const uint64_t mcx_l_r2[20] = {
 
 const uint64_t mcx_l_p_k = 0x000420077c8f2f3d;
 
-const uint64_t mcx_h_n[24] = {
+_Alignas(64) const uint64_t mcx_h_n[24] = {
     0x000fffffffffffff, 0x000fffffffffffff, 0x0003a777cb2d5d9d,
     0x000a577188584052, 0x000538f81524bd0a, 0x00032197d0dc4d77,
     0x00085acbba584332, 0x00008d449f5cd069, 0x0005e4240c546a04,
@@ -120,7 +120,7 @@ const uint64_t mcx_h_n[24] = {
     0x000000053ff2d056, 0x0000000000000000, 0x0000000000000000,
 };
 
-const uint64_t mcx_h_m[24] = {
+_Alignas(64) const uint64_t mcx_h_m[24] = {
     0x0003a777cb2d5d9e, 0x000a577188584052, 0x000538f81524bd0a,
     0x00032197d0dc4d77, 0x00085acbba584332, 0x00008d449f5cd069,
     0x0005e4240c546a04, 0x0002699338febe5a, 0x000901f28c5fd5d3,
@@ -131,7 +131,7 @@ const uint64_t mcx_h_m[24] = {
     0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
 };
 
-const uint64_t mcx_h_pad[24] = {
+_Alignas(64) const uint64_t mcx_h_pad[24] = {
     0x100ffffffffffffc, 0x100ffffffffffeff, 0x100e9ddf2cb57577,
     0x10095dc621610048, 0x1004e3e05492f32a, 0x100c865f437134dd,
     0x10016b2ee9610bc8, 0x100235127d7340a6, 0x100790903151a710,
@@ -142,7 +142,7 @@ const uint64_t mcx_h_pad[24] = {
     0x00000014ffcb405a, 0x0000000000000000, 0x0000000000000000,
 };
 
-const uint64_t mcx_h_zero[24] = {
+_Alignas(64) const uint64_t mcx_h_zero[24] = {
     0x0040000000000000, 0x003ffffffffffffc, 0x003ffffffffffffc,
     0x003ffffffffffffc, 0x003ffffffffffffc, 0x003ffffffffffffc,
     0x003ffffffffffffc, 0x003ffffffffffffc, 0x003ffffffffffffc,
@@ -155,7 +155,7 @@ const uint64_t mcx_h_zero[24] = {
 
 const uint64_t mcx_h_inv = 0x0000000000030c38;
 
-const uint64_t mcx_l_pad[24] = {
+_Alignas(64) const uint64_t mcx_l_pad[24] = {
     0x00401ebfaa17fac0, 0x0042b1eb3a1d99b2, 0x00415f6c203177c0,
     0x004c7ff38fa08e22, 0x0047e535abd5a5c3, 0x004cf14870f026a6,
     0x004a0c614aa0a9ef, 0x0045a07386dabfce, 0x004335144ab17355,
@@ -166,7 +166,7 @@ const uint64_t mcx_l_pad[24] = {
     0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
 };
 
-const uint64_t mcx_l_2p[24] = {
+_Alignas(64) const uint64_t mcx_l_2p[24] = {
     0x004b00f5fd50bfd6, 0x0042158f59d0ecc9, 0x00430afb61018bba,
     0x0043e3ff9c7d046d, 0x00453f29ad5ead2a, 0x0049e78a43878131,
     0x004950630a55054b, 0x004cad039c36d5fa, 0x004699a8a2558b96,
@@ -177,7 +177,7 @@ const uint64_t mcx_l_2p[24] = {
     0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
 };
 
-const uint64_t mcx_l_r[20] = {
+_Alignas(64) const uint64_t mcx_l_r[20] = {
     0x0002d93d28030700, 0x0004f298428275ab, 0x00075a9935f4ef30,
     0x000a52fdbccb99e5, 0x0002bde98a91ef15, 0x000630ae7dbe067d,
     0x000566e218121956, 0x00057d3844882eb7, 0x0009dc9da81267db,
@@ -187,7 +187,7 @@ const uint64_t mcx_l_r[20] = {
     0x00037eb83ea0a60b, 0x000000049e339c22,
 };
 
-const uint64_t mcx_h_r2[24] = {
+_Alignas(64) const uint64_t mcx_h_r2[24] = {
     0x000e56847d6bdd30, 0x00076e43b5817b74, 0x000de6046de8de38,
     0x000680cbbe45c5a5, 0x000af1f0766fac6e, 0x0008c557a7e550e7,
     0x00038551539c09cc, 0x000090c25dd6cd4c, 0x0002f850863967b1,
@@ -198,7 +198,7 @@ const uint64_t mcx_h_r2[24] = {
     0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
 };
 
-const uint64_t mcx_h_plain[24] = {
+_Alignas(64) const uint64_t mcx_h_plain[24] = {
     0x0000000000000000, 0x0000000000000000, 0x0000000001000000,
     0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
     0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
@@ -209,7 +209,7 @@ const uint64_t mcx_h_plain[24] = {
     0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
 };
 
-const uint64_t mcx_h_lane[24] = {
+_Alignas(64) const uint64_t mcx_h_lane[24] = {
     0x0000ea690743b41b, 0x000ec0af301f35b5, 0x0003d4aed87864d7,
     0x00069c68b2b32e4f, 0x00000adc9448a773, 0x000a8c3ba9a4dd9f,
     0x0008bcafcd4ca0c2, 0x000c00a2c442176c, 0x000f47e4ff13b5f0,
@@ -220,7 +220,7 @@ const uint64_t mcx_h_lane[24] = {
     0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
 };
 
-const uint64_t mcx_h_from_lane[24] = {
+_Alignas(64) const uint64_t mcx_h_from_lane[24] = {
     0x000cdcb61a0091e6, 0x00080e462422963c, 0x000fc440f091b7a2,
     0x000700dc65d8e2a8, 0x0002748fc28982e4, 0x0003ee48efd5b718,
     0x000e0f743d4f5476, 0x0008752f66ad1a8f, 0x000abb1348f7c45d,
@@ -231,7 +231,7 @@ const uint64_t mcx_h_from_lane[24] = {
     0x0000000000000000, 0x0000000000000000, 0x0000000000000000,
 };
 
-const uint64_t mcx_l_h[20] = {
+_Alignas(64) const uint64_t mcx_l_h[20] = {
     0x000940c9d36444b8, 0x000891fec7515a7e, 0x000ef31eb926a56d,
     0x000a678f5e9251b0, 0x000313ee356e096a, 0x00015eec5d54693d,
     0x000278861cbbf2cf, 0x000e485356bf0fb1, 0x000ac001d50d854e,
