@@ -11,6 +11,7 @@ libmcx_kms_server_la_SOURCES = \
 	sip-glue/kms-server/http.h \
 	sip-glue/kms-server/store.c \
 	sip-glue/kms-server/store.h \
+	sip-glue/kms-server/store_pg.c \
 	sip-glue/kms-server/store_sqlite.c \
 	sip-glue/kms-server/token.c \
 	sip-glue/kms-server/token.h

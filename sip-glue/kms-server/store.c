@@ -162,12 +162,12 @@ run_batch(struct kms_store *s, struct job *jobs)
 
     if (err == MCX_OK) {
         err = write_batch(s, jobs);
-        if (err == MCX_OK) {
-            err = s->ops->commit(s->writer);
-        }
-        if (err != MCX_OK) {
-            s->ops->rollback(s->writer);
-        }
+    }
+    if (err == MCX_OK) {
+        err = s->ops->commit(s->writer);
+    }
+    if (err != MCX_OK) {
+        s->ops->rollback(s->writer);
     }
     for (j = jobs; j && err != MCX_OK; j = j->next) {
         j->err = err;
@@ -374,7 +374,7 @@ ops_for(const char *where)
 {
     return strncmp(where, "postgresql:", 11) == 0
                    || strncmp(where, "postgres:", 9) == 0
-               ? NULL
+               ? &kms_db_pg
                : &kms_db_sqlite;
 }
 
@@ -402,12 +402,6 @@ kms_store_open(struct kms_store **out, const char *where, bool enrol_,
         goto bad;
     }
     memcpy(s->audit, audit, sizeof *audit);
-    if (!s->ops) {
-        (void)snprintf(text->s, sizeof text->s, "%s: built without "
-                       "PostgreSQL", where);
-        err = MCX_E_CONFIG;
-        goto bad;
-    }
     MCX_TRY_OR(err, s->ops->open(&s->writer, where, env, text), bad);
     MCX_TRY_OR(err, s->ops->open(&s->reader, where, env, text), bad);
     if (pthread_create(&s->thread, NULL, writer, s) != 0) {
@@ -419,7 +413,7 @@ kms_store_open(struct kms_store **out, const char *where, bool enrol_,
     return MCX_OK;
 bad:
     if (!text->s[0]) {
-        (void)snprintf(text->s, sizeof text->s, "%s: %s", where,
+        (void)snprintf(text->s, sizeof text->s, "the store: %s",
                        mcx_err_text(err));
     }
     kms_store_close(s);

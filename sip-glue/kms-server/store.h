@@ -110,6 +110,6 @@ struct kms_db_ops {
                        mcx_err (*each)(void *arg, const struct kms_entry *e),
                        void *arg);
 };
-extern const struct kms_db_ops kms_db_sqlite;
+extern const struct kms_db_ops kms_db_sqlite, kms_db_pg;
 
 #endif /* MCX_KMS_STORE_H */
