@@ -27,3 +27,12 @@ test_token_SOURCES = sip-glue/kms-server/test_token.c
 test_token_CPPFLAGS = $(AM_CPPFLAGS) $(KMS_SERVER_CFLAGS) $(CMOCKA_CFLAGS)
 test_token_LDADD = libmcx-kms-server.la $(CMOCKA_LIBS)
 endif
+
+# What one user's keys cost: `make kms-speed-run`.
+noinst_PROGRAMS += kms-speed
+kms_speed_SOURCES = sip-glue/kms-server/kms_speed.c
+kms_speed_LDADD = libmcx-core.la
+EXTRA_DIST += sip-glue/kms-server/kms_speed.sh
+.PHONY: kms-speed-run
+kms-speed-run: all
+	@$(srcdir)/sip-glue/kms-server/kms_speed.sh

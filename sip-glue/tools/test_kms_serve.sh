@@ -55,7 +55,7 @@ start() {
         > serve.out 2>> serve.log &
     server=$!
     n_=0
-    while ! grep -q ' at ' serve.out && [ $n_ -lt 200 ]; do
+    while ! grep -qs " at " serve.out && [ $n_ -lt 200 ]; do
         sleep 0.1
         n_=$((n_ + 1))
     done
