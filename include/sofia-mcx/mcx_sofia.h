@@ -36,6 +36,7 @@
  *   identity    own MC service ID, or a server's PSI
  *   psi         PSI of the participating function
  *   keys        folder of KMS documents (*.xml); without it no key is known
+ *               but those that module kms fetches
  *   role        client (default) or server
  *   modules     names; mcx_create() fails, saying why, when one does not load
  *   modules-optional  names that may fail to load (see mcx_modules())

@@ -25,7 +25,8 @@ endif
 
 if HAVE_CMOCKA
 check_PROGRAMS += test_kms_life test_kms_https
-TESTS += test_kms_life test_kms_https
+TESTS += test_kms_life test_kms_https modules/kms/test_kms_live.sh
+dist_noinst_SCRIPTS += modules/kms/test_kms_live.sh
 test_kms_https_SOURCES = modules/kms/test_kms_https.c \
 	modules/kms/test_kms_kit.c modules/kms/test_kms_kit.h $(kms_sources)
 test_kms_https_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(CURL_CFLAGS)
