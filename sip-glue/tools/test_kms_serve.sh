@@ -50,6 +50,7 @@ has() {
 
 # start [OPTION...]: the server of ./kms, at any port.
 start() {
+    rm -f serve.out # the one before may still be there
     "$KMS" serve kms --key-file key --listen 127.0.0.1:0 --tls-cert tls.pem \
         --tls-key tls.key --token-key kms/token.pub --fresh 60 "$@" \
         > serve.out 2>> serve.log &
