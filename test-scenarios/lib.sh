@@ -112,7 +112,7 @@ KMS=kms.mcx.test
 # USER is NAME=URI; "pf" stands for the PSI.
 make_kms() {
     local u
-    mkdir -p "$W/keys" && mcx-kms init "$W/kms" --plain --kms-uri "$KMS" ${PERIOD:+--period $PERIOD} >"$W/kms.log" 2>&1 || return 1
+    mkdir -p "$W/keys" && mcx-kms init "$W/kms" --kms-uri "$KMS" ${PERIOD:+--period $PERIOD} >"$W/kms.log" 2>&1 || return 1
     for u in "$@"; do
         mcx-kms issue "$W/kms" --user "${u#*=}" --periods 2 \
             --out "$W/keys/${u%%=*}" >>"$W/kms.log" 2>&1 || return 1

@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "kms_cmd.h"
 
 static const char TOOL[] = "mcx-kms";
@@ -45,7 +46,8 @@ static const char HELP[] =
     "audit   checks the chain of the log, and prints it with --json\n"
     "token   prints a bearer token, for tries without an identity server\n"
     "\n"
-    "SEAL, how the master secrets are kept:\n"
+    "SEAL, how the master secrets are kept (else: under a key in DIR itself,\n"
+    "seal.key):\n"
     "  --key-file FILE         under a key; init makes the file if missing\n"
     "  --passphrase-file FILE  under a passphrase, the first line of FILE\n"
     "  --plain                 in clear (init only)\n"
@@ -205,10 +207,6 @@ init(struct kms_args *a)
     if (!cli_uri(a->kms_uri)) {
         return cli_usage(TOOL, "--kms-uri: expected a URI or host name, got "
                          "\"%s\"", a->kms_uri);
-    }
-    if (!a->lock.plain && !a->lock.key_file && !a->lock.passphrase_file) {
-        return cli_usage(TOOL, "init: expected --key-file FILE, "
-                         "--passphrase-file FILE, or --plain");
     }
     info_of(&info, a);
     if (kms_domain_new(&d, &info, mcx_env_system()) != MCX_OK) {
@@ -499,6 +497,27 @@ static const struct {
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
+/* Without an option that says otherwise the secrets are sealed under a key
+ * file in DIR itself: no copy of the database alone opens them, and it takes
+ * no more words than a KMS in clear would.  Who wants the key elsewhere moves
+ * it and says --key-file. */
+static bool
+own_key_file(struct kms_args *a, bool making)
+{
+    static char path[KMS_PATH_MAX];
+
+    if (a->lock.plain || a->lock.key_file || a->lock.passphrase_file) {
+        return true;
+    }
+    if (!kms_path(path, a->dir, "seal.key")) {
+        return false;
+    }
+    if (making || access(path, F_OK) == 0) {
+        a->lock.key_file = path;
+    }
+    return true;
+}
+
 /* What is not an option: COMMAND DIR, or user WHAT DIR [URI]... */
 static int
 run(struct kms_args *a, int n, char **words, unsigned fitting)
@@ -531,6 +550,9 @@ run(struct kms_args *a, int n, char **words, unsigned fitting)
     a->dir = words[1 + user];
     a->rest = words + 2 + user;
     a->n_rest = (size_t)(n - 2 - user);
+    if (!own_key_file(a, commands[i].run == init)) {
+        return cli_usage(TOOL, "%s: too long a path", a->dir);
+    }
     if (mcx_ident_selftest() != MCX_OK) {
         return cli_fail(TOOL, "self-test failed");
     }

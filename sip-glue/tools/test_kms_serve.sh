@@ -129,8 +129,10 @@ b64url() {
 }
 
 # ---- master secrets sealed, users ----------------------------------------
-want 2 "$KMS" init kms --kms-uri kms.test
-has err -- --key-file
+want 0 "$KMS" init own --kms-uri kms.test
+[ "$(stat -c %a own/seal.key own/master.sealed | tr '\n' ' ')" = "600 600 " ] ||
+    bad "own key: $(ls -l own)"
+want 0 "$KMS" issue own --user sip:a@kms.test --out own-keys
 want 2 "$KMS" init kms --kms-uri kms.test --plain --key-file key
 want 0 "$KMS" init kms --kms-uri kms.test --domain mc.test --key-file key
 [ "$(stat -c %a key kms/master.sealed | tr '\n' ' ')" = "600 600 " ] ||
