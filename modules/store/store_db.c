@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "store.h"
 
@@ -470,7 +471,7 @@ head_part(struct mcx_store_db *db, const char *name, uint8_t *out,
  * and empty.  MCX_E_STATE: its making was cut short, and only one who may
  * write can undo what there is of it. */
 static mcx_err
-read_head(struct mcx_store_db *db, const struct mcx_store_config *config,
+read_head_parts(struct mcx_store_db *db, const struct mcx_store_config *config,
           struct mcx_text *text)
 {
     static const char *const sorts[] = {
@@ -530,6 +531,43 @@ read_head(struct mcx_store_db *db, const struct mcx_store_config *config,
                    "was changed", config->path);
     }
     return err;
+}
+
+/* The same in one snapshot: who reads statement by statement while another
+ * makes the store sees an id without a version, and takes it for something
+ * else. */
+static mcx_err
+read_head(struct mcx_store_db *db, const struct mcx_store_config *config,
+          struct mcx_text *text)
+{
+    bool own = sqlite3_get_autocommit(db->sql) != 0;
+    mcx_err err;
+
+    if (own && sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
+        return say(text, store_error(db, sqlite3_errcode(db->sql)),
+                   "cannot be read", config->path);
+    }
+    err = read_head_parts(db, config, text);
+    if (own && !sqlite3_get_autocommit(db->sql)) {
+        (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return err;
+}
+
+/* Write-ahead logging and full syncs.  Turning the former on wants the file
+ * for itself, and SQLite asks for that without waiting: so we wait. */
+static int
+set_modes(struct mcx_store_db *db)
+{
+    const struct timespec pause = { 0, 20000000 };
+    int tries = MCX_STORE_BUSY_MS / 20, rc;
+
+    do {
+        rc = sqlite3_exec(db->sql, "PRAGMA journal_mode=WAL;"
+                          "PRAGMA synchronous=FULL;", NULL, NULL, NULL);
+    } while ((rc & 0xff) == SQLITE_BUSY && tries-- > 0
+             && nanosleep(&pause, NULL) == 0);
+    return rc;
 }
 
 /* Makes tables and head in an empty file.  The caller has a transaction. */
@@ -629,8 +667,7 @@ open_or_make(struct mcx_store_db *db, const struct mcx_store_config *config,
     }
     MCX_TRY(err);
     MCX_TRY(sql_open(db, config, SQLITE_OPEN_READWRITE));
-    rc = sqlite3_exec(db->sql, "PRAGMA journal_mode=WAL;"
-                      "PRAGMA synchronous=FULL;", NULL, NULL, NULL);
+    rc = set_modes(db);
     if (rc != SQLITE_OK) {
         return say(text, store_error(db, rc), sqlite3_errmsg(db->sql),
                    config->path);

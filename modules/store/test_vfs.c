@@ -371,7 +371,9 @@ rebuild(struct disk *d, uint32_t *seed)
         return; /* deleted, which is taken as lasting */
     }
     (void)ftruncate(fileno(f), 0);
-    (void)fwrite(d->synced, 1, d->n, f);
+    if (d->n > 0) {
+        (void)fwrite(d->synced, 1, d->n, f);
+    }
     for (o = d->notes; o; o = o->next) {
         size_t n = o->n;
 
