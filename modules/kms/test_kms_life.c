@@ -672,6 +672,9 @@ a_day(void **state)
     enum { L = 600 };
     unsigned seed, periods = 0, without = 0, covered = 0, trouble = 0;
     const char *given = getenv("MCX_TEST_SEED");
+    /* Under valgrind an hour and a half must do. */
+    unsigned day_s = getenv("MCX_TEST_ROUNDS") ? DAY_S / 16 : DAY_S;
+    unsigned least = 20 * day_s / DAY_S;
     int64_t up_since_ms = 0, until_ms;
     struct kit kit;
     uint64_t no;
@@ -686,7 +689,7 @@ a_day(void **state)
     started(&kit);
     no = kit_period(&kit);
     until_ms = kit.now_ms + 200000;
-    for (unsigned s = 0; s < DAY_S; s++) {
+    for (unsigned s = 0; s < day_s; s++) {
         bool good = !kit.down && kit.status == 200 && kit.lie == KIT_TRUE;
 
         kit.valid_to_unix = 0;
@@ -736,8 +739,8 @@ a_day(void **state)
                   " %u failures, %zu secrets issued\n", periods, covered,
                   without, trouble, kit.counted_requests, kit.counted_failed,
                   kit.n_secrets);
-    assert_int_equal(periods, DAY_S / L);
-    assert_true(covered > 20 && trouble > 20);
+    assert_int_equal(periods, day_s / L);
+    assert_true(covered > least && trouble > least);
     kit_no_secrets(&kit, NULL);
     kit_free(&kit);
 }
