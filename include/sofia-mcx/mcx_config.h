@@ -8,8 +8,8 @@
  *
  * A section is a module's name or "peer URI"; settings before the first
  * section are the program's.  Values run to the end of the line, outer spaces
- * trimmed; no quoting, no continuation.  A setting may occur once, except
- * those declared as lists.  Mistakes name file, line and what was expected.
+ * trimmed; no quoting, no continuation.  A setting may occur once in a file.
+ * Mistakes name file, line and what was expected.
  * No secret belongs here: keys come as KMS files. */
 #ifndef MCX_CONFIG_H
 #define MCX_CONFIG_H
