@@ -145,7 +145,8 @@ struct mcx_call_verdict {
 struct mcx_srtp; /* opaque */
 struct mcx_srtp_api {
     size_t size; /* of this struct */
-    /* SSRC 0 means any (inbound) or every (outbound) SSRC.
+    /* SSRC 0 means any (inbound) or every (outbound) SSRC.  The same key and
+     * SSRC must not be opened for sending again: GCM nonces would repeat.
      * MCX_E_UNSUPPORTED, MCX_E_NOMEM, MCX_E_PEER (library refused). */
     mcx_err (*open)(struct mcx_srtp **out,
                     const struct mcx_srtp_policy *policy, bool inbound,
@@ -156,7 +157,8 @@ struct mcx_srtp_api {
                      bool send);
     /* In place.  '*n': octets in and out; 'room' octets must be there
      * (MCX_SRTP_TRAILER more than the packet).  MCX_E_AUTH, MCX_E_REPLAY,
-     * MCX_E_NO_KEY (unknown MKI), MCX_E_MALFORMED, MCX_E_TOOBIG. */
+     * MCX_E_NO_KEY (unknown MKI), MCX_E_MALFORMED, MCX_E_TOOBIG,
+     * MCX_E_BUSY (a 257th SSRC in one session). */
     mcx_err (*protect)(struct mcx_srtp *s, uint8_t *packet, size_t *n,
                        size_t room, bool rtcp);
     mcx_err (*unprotect)(struct mcx_srtp *s, uint8_t *packet, size_t *n,
