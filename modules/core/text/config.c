@@ -3,29 +3,40 @@
  *
  * Reading knows the syntax only; mcx_config_check() knows what a section may
  * hold, and remembers it so that mcx_config_get() can fall back to defaults.
- * A file is read whole before anything of it is taken. */
+ * A file is read whole before anything of it is taken.
+ *
+ * Settings and sections are found by hash and each section has a list of its
+ * own settings, so the time for a file grows with its lines and no faster,
+ * however many sections there are. */
 #include <config.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sofia-mcx/mcx_config.h>
 
-enum { FILE_MAX = 1048576, SHOWN = 60 };
+enum { FILE_MAX = 1048576, SHOWN = 60, FIRST_SLOTS = 64 };
 
 struct setting {
-    char *section, *name, *value;
+    size_t section; /* where it stands in the table */
+    size_t next;    /* of the same section: number + 1; 0: the last */
+    char *name, *value;
     char *origin; /* a file, or an option */
     int line;     /* 0: an option         */
 };
 struct section {
-    char *name, *origin;
+    char *name; /* "": the program's */
+    char *origin;
     int line;
-};
-/* What a section was last checked against; the caller's static arrays. */
-struct known {
-    char *section;
+    bool listed; /* it stands in a file or was set; else only checked */
+    size_t first, last; /* its settings, number + 1 */
+    /* What it was last checked against; the caller's static arrays. */
     const struct mcx_opt *opts;
-    size_t n;
+    size_t n_opts;
+};
+/* Open addressing; a slot holds number + 1.  Nothing is ever taken out. */
+struct index {
+    size_t *slot;
+    size_t n_slots; /* a power of two, or 0 */
 };
 
 struct table {
@@ -33,14 +44,83 @@ struct table {
     size_t n_set, room_set;
     struct section *sec;
     size_t n_sec, room_sec;
-    struct known *known;
-    size_t n_known, room_known;
+    struct index sets, secs;
 };
 /* The table stands behind a pointer: checking remembers the options, and that
  * is no change that a caller can see. */
 struct mcx_config {
     struct table *t;
 };
+
+/* ---- the index --------------------------------------------------------- */
+
+/* FNV-1a.  What is hashed is the administrator's own file. */
+static uint64_t
+hash_of(size_t section, const char *s)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325) ^ section;
+
+    h *= UINT64_C(0x100000001b3);
+    for (; *s; s++) {
+        h = (h ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
+    }
+    return h ^ h >> 32;
+}
+
+static void
+index_put(struct index *x, uint64_t hash, size_t number)
+{
+    size_t i = (size_t)hash & (x->n_slots - 1);
+
+    while (x->slot[i] != 0) {
+        i = (i + 1) & (x->n_slots - 1);
+    }
+    x->slot[i] = number + 1;
+}
+
+static void
+fill_sets(struct index *x, const struct table *t)
+{
+    size_t i;
+
+    for (i = 0; i < t->n_set; i++) {
+        index_put(x, hash_of(t->set[i].section, t->set[i].name), i);
+    }
+}
+
+static void
+fill_secs(struct index *x, const struct table *t)
+{
+    size_t i;
+
+    for (i = 0; i < t->n_sec; i++) {
+        index_put(x, hash_of(0, t->sec[i].name), i);
+    }
+}
+
+/* Slots for 'n' items, at most half of them taken; false and unchanged
+ * without memory. */
+static bool
+index_room(struct index *x, size_t n, const struct table *t,
+           void (*fill)(struct index *x, const struct table *t))
+{
+    struct index fresh = { NULL, FIRST_SLOTS };
+
+    if (2 * n <= x->n_slots) {
+        return true;
+    }
+    while (fresh.n_slots < 4 * n) {
+        fresh.n_slots *= 2;
+    }
+    fresh.slot = calloc(fresh.n_slots, sizeof *fresh.slot);
+    if (!fresh.slot) {
+        return false;
+    }
+    fill(&fresh, t);
+    free(x->slot);
+    *x = fresh;
+    return true;
+}
 
 /* ---- memory ------------------------------------------------------------ */
 
@@ -72,7 +152,8 @@ reserve_all(struct table *t, size_t sets, size_t secs)
     t->set = set;
     ok = ok && reserve(&sec, &t->room_sec, t->n_sec, secs, sizeof *t->sec);
     t->sec = sec;
-    return ok;
+    return ok && index_room(&t->sets, t->n_set + sets, t, fill_sets)
+           && index_room(&t->secs, t->n_sec + secs, t, fill_secs);
 }
 
 static char *
@@ -90,7 +171,6 @@ copy_n(const char *s, size_t n)
 static void
 setting_free(struct setting *s)
 {
-    free(s->section);
     free(s->name);
     free(s->value);
     free(s->origin);
@@ -114,12 +194,10 @@ table_clear(struct table *t)
     for (i = 0; i < t->n_sec; i++) {
         section_free(&t->sec[i]);
     }
-    for (i = 0; i < t->n_known; i++) {
-        free(t->known[i].section);
-    }
     free(t->set);
     free(t->sec);
-    free(t->known);
+    free(t->sets.slot);
+    free(t->secs.slot);
     memset(t, 0, sizeof *t);
 }
 
@@ -152,98 +230,173 @@ mcx_config_free(struct mcx_config *config)
 
 /* ---- the table --------------------------------------------------------- */
 
-static struct setting *
-find_set(const struct table *t, const char *section, const char *name)
+static struct section *
+find_section(const struct table *t, const char *name)
 {
-    size_t i;
+    size_t at, i, mask = t->secs.n_slots - 1;
 
-    for (i = 0; i < t->n_set; i++) {
-        if (strcmp(t->set[i].name, name) == 0
-            && strcmp(t->set[i].section, section) == 0) {
-            return &t->set[i];
+    if (t->secs.n_slots == 0) {
+        return NULL;
+    }
+    at = (size_t)hash_of(0, name) & mask;
+    while ((i = t->secs.slot[at]) != 0) {
+        if (strcmp(t->sec[i - 1].name, name) == 0) {
+            return &t->sec[i - 1];
         }
+        at = (at + 1) & mask;
     }
     return NULL;
 }
 
-static bool
-has_section(const struct table *t, const char *name)
+static struct setting *
+find_set(const struct table *t, const struct section *section,
+         const char *name)
 {
-    size_t i;
+    size_t at, i, no, mask = t->sets.n_slots - 1;
 
-    for (i = 0; i < t->n_sec; i++) {
-        if (strcmp(t->sec[i].name, name) == 0) {
-            return true;
-        }
+    if (!section || t->sets.n_slots == 0) {
+        return NULL;
     }
-    return false;
+    no = (size_t)(section - t->sec);
+    at = (size_t)hash_of(no, name) & mask;
+    while ((i = t->sets.slot[at]) != 0) {
+        if (t->set[i - 1].section == no
+            && strcmp(t->set[i - 1].name, name) == 0) {
+            return &t->set[i - 1];
+        }
+        at = (at + 1) & mask;
+    }
+    return NULL;
 }
 
-/* Adds at the end. */
-static mcx_err
-add_set(struct table *t, const char *section, struct mcx_bytes name,
-        struct mcx_bytes value, const char *origin, int line)
+/* Puts 's' last in its section.  There is room. */
+static void
+put_set(struct table *t, struct section *section, const struct setting *s)
 {
-    struct setting s = { NULL, NULL, NULL, NULL, line };
+    struct setting *to = &t->set[t->n_set];
 
-    s.section = copy_n(section, strlen(section));
+    *to = *s;
+    to->section = (size_t)(section - t->sec);
+    to->next = 0;
+    if (section->last != 0) {
+        t->set[section->last - 1].next = t->n_set + 1;
+    } else {
+        section->first = t->n_set + 1;
+    }
+    section->last = t->n_set + 1;
+    index_put(&t->sets, hash_of(to->section, to->name), t->n_set);
+    t->n_set++;
+}
+
+/* Finds or adds a section; with 'origin' NULL one that nobody wrote.  NULL
+ * without memory. */
+static struct section *
+need_section(struct table *t, const char *name, const char *origin, int line)
+{
+    struct section s = { .line = line, .listed = origin && *name };
+    struct section *found = find_section(t, name);
+
+    if (found && (found->listed || !s.listed)) {
+        return found;
+    }
+    s.name = copy_n(name, strlen(name));
+    s.origin = copy_n(origin ? origin : "", origin ? strlen(origin) : 0);
+    if (!s.name || !s.origin || (!found && !reserve_all(t, 0, 1))) {
+        section_free(&s);
+        return NULL;
+    }
+    if (found) { /* it was checked before anybody wrote it */
+        free(found->origin);
+        free(s.name);
+        found->origin = s.origin;
+        found->line = line;
+        found->listed = true;
+        return found;
+    }
+    t->sec[t->n_sec] = s;
+    index_put(&t->secs, hash_of(0, s.name), t->n_sec);
+    return &t->sec[t->n_sec++];
+}
+
+/* Adds at the end, unless the section has one of that name: '*old' then. */
+static mcx_err
+add_set(struct table *t, struct section *section, struct mcx_bytes name,
+        struct mcx_bytes value, const char *origin, int line,
+        struct setting **old)
+{
+    size_t no = (size_t)(section - t->sec);
+    struct setting s = { .line = line };
+
+    *old = NULL;
     s.name = copy_n((const char *)name.p, name.n);
     s.value = copy_n((const char *)value.p, value.n);
     s.origin = copy_n(origin, strlen(origin));
-    if (!s.section || !s.name || !s.value || !s.origin
-        || !reserve_all(t, 1, 0)) {
+    if (!s.name || !s.value || !s.origin || !reserve_all(t, 1, 0)) {
         setting_free(&s);
         return MCX_E_NOMEM;
     }
-    t->set[t->n_set++] = s;
+    *old = find_set(t, &t->sec[no], s.name);
+    if (*old) {
+        setting_free(&s);
+        return MCX_OK;
+    }
+    put_set(t, &t->sec[no], &s);
     return MCX_OK;
 }
 
-/* Adds unless it is there or is the program's. */
-static mcx_err
-add_section(struct table *t, const char *name, const char *origin, int line)
+/* Moves one section, which is then empty in 'from'.  There is room. */
+static struct section *
+move_section(struct table *t, struct section *from)
 {
-    struct section s = { NULL, NULL, line };
+    struct section *to = find_section(t, from->name);
 
-    if (!*name || has_section(t, name)) {
-        return MCX_OK;
+    if (!to) {
+        to = &t->sec[t->n_sec];
+        *to = *from;
+        to->first = to->last = 0;
+        index_put(&t->secs, hash_of(0, to->name), t->n_sec++);
+        from->name = from->origin = NULL;
+    } else if (from->listed && !to->listed) {
+        free(to->origin);
+        to->origin = from->origin;
+        to->line = from->line;
+        to->listed = true;
+        from->origin = NULL;
     }
-    s.name = copy_n(name, strlen(name));
-    s.origin = copy_n(origin, strlen(origin));
-    if (!s.name || !s.origin || !reserve_all(t, 0, 1)) {
-        section_free(&s);
-        return MCX_E_NOMEM;
-    }
-    t->sec[t->n_sec++] = s;
-    return MCX_OK;
+    return to;
 }
 
 /* Moves everything of 'from' on top of 't'; all of it or nothing. */
 static mcx_err
 merge(struct table *t, struct table *from)
 {
-    size_t i;
+    size_t i, k;
 
     if (!reserve_all(t, from->n_set, from->n_sec)) {
         return MCX_E_NOMEM;
     }
-    for (i = 0; i < from->n_set; i++) {
-        struct setting *old = find_set(t, from->set[i].section,
-                                       from->set[i].name);
+    for (i = 0; i < from->n_sec; i++) {
+        struct section *to = move_section(t, &from->sec[i]);
 
-        if (old) {
-            setting_free(old);
-            *old = from->set[i];
-        } else {
-            t->set[t->n_set++] = from->set[i];
+        for (k = from->sec[i].first; k != 0; k = from->set[k - 1].next) {
+            struct setting *s = &from->set[k - 1];
+            struct setting *old = find_set(t, to, s->name);
+
+            if (old) {
+                struct setting was = *old;
+
+                old->name = s->name;
+                old->value = s->value;
+                old->origin = s->origin;
+                old->line = s->line;
+                setting_free(&was);
+            } else {
+                put_set(t, to, s);
+            }
         }
     }
     for (i = 0; i < from->n_sec; i++) {
-        if (has_section(t, from->sec[i].name)) {
-            section_free(&from->sec[i]);
-        } else {
-            t->sec[t->n_sec++] = from->sec[i];
-        }
+        section_free(&from->sec[i]);
     }
     from->n_set = from->n_sec = 0;
     return MCX_OK;
@@ -322,7 +475,7 @@ is_name(struct mcx_bytes b)
 struct place {
     const char *path;
     int line;
-    char *section; /* malloc'ed */
+    size_t section; /* number in the table */
 };
 
 static mcx_err
@@ -330,6 +483,7 @@ read_section(struct table *t, struct mcx_bytes l, struct place *at,
              struct mcx_text *text)
 {
     struct mcx_bytes name;
+    struct section *section;
     char *copy;
 
     if (l.p[l.n - 1] != ']') {
@@ -346,9 +500,13 @@ read_section(struct table *t, struct mcx_bytes l, struct place *at,
     if (!copy) {
         return MCX_E_NOMEM;
     }
-    free(at->section);
-    at->section = copy;
-    return add_section(t, copy, at->path, at->line);
+    section = need_section(t, copy, at->path, at->line);
+    free(copy);
+    if (!section) {
+        return MCX_E_NOMEM;
+    }
+    at->section = (size_t)(section - t->sec);
+    return MCX_OK;
 }
 
 static mcx_err
@@ -358,7 +516,7 @@ read_setting(struct table *t, struct mcx_bytes l, const struct place *at,
     const uint8_t *eq = memchr(l.p, '=', l.n);
     size_t n = eq ? (size_t)(eq - l.p) : l.n;
     struct mcx_bytes name = trim(mcx_bytes(l.p, n)), value;
-    const struct setting *old;
+    struct setting *old;
     mcx_err err;
 
     if (!eq || !is_name(name)) {
@@ -373,12 +531,12 @@ read_setting(struct table *t, struct mcx_bytes l, const struct place *at,
                    "the default", (int)(name.n < SHOWN ? name.n : SHOWN),
                    (const char *)name.p);
     }
-    err = add_set(t, at->section, name, value, at->path, at->line);
+    err = add_set(t, &t->sec[at->section], name, value, at->path, at->line,
+                  &old);
     if (err != MCX_OK) {
         return err;
     }
-    old = find_set(t, at->section, t->set[t->n_set - 1].name);
-    if (old != &t->set[t->n_set - 1]) {
+    if (old) {
         return say(text, at->path, at->line,
                    "setting \"%.*s\" occurs again; it was set in line %d",
                    SHOWN, old->name, old->line);
@@ -419,7 +577,7 @@ mcx_err
 mcx_config_load(struct mcx_config *config, const char *path,
                 const struct mcx_env *env, struct mcx_text *text)
 {
-    struct place at = { path, 0, NULL };
+    struct place at = { path, 0, 0 };
     struct table fresh = { .set = NULL };
     char *file = NULL;
     size_t n = 0;
@@ -438,9 +596,9 @@ mcx_config_load(struct mcx_config *config, const char *path,
                                       : "this file cannot be read");
         return err;
     }
-    at.section = copy_n("", 0);
-    err = at.section ? read_text(&fresh, mcx_bytes(file, n), &at, text)
-                     : MCX_E_NOMEM;
+    err = need_section(&fresh, "", path, 0) /* number 0 */
+              ? read_text(&fresh, mcx_bytes(file, n), &at, text)
+              : MCX_E_NOMEM;
     if (err == MCX_OK) {
         err = merge(config->t, &fresh);
     }
@@ -448,7 +606,6 @@ mcx_config_load(struct mcx_config *config, const char *path,
         (void)say(text, path, 0, "out of memory");
     }
     table_clear(&fresh);
-    free(at.section);
     free(file);
     return err;
 }
@@ -458,17 +615,19 @@ mcx_config_set(struct mcx_config *config, const char *section,
                const char *name, const char *value, const char *origin)
 {
     struct table fresh = { .set = NULL };
-    mcx_err err;
+    struct section *in;
+    struct setting *old;
+    mcx_err err = MCX_E_NOMEM;
 
     section = section ? section : "";
     origin = origin ? origin : "option";
     if (!config || !name || !value || !is_name(mcx_bytes_str(name))) {
         return MCX_E_ARG;
     }
-    err = add_set(&fresh, section, mcx_bytes_str(name), mcx_bytes_str(value),
-                  origin, 0);
-    if (err == MCX_OK) {
-        err = add_section(&fresh, section, origin, 0);
+    in = need_section(&fresh, section, origin, 0);
+    if (in) {
+        err = add_set(&fresh, in, mcx_bytes_str(name), mcx_bytes_str(value),
+                      origin, 0, &old);
     }
     if (err == MCX_OK) {
         err = merge(config->t, &fresh);
@@ -617,8 +776,8 @@ value_ok(const struct mcx_opt *opt, const char *value)
 }
 
 static mcx_err
-unknown(const struct setting *s, const struct mcx_opt *opts, size_t n,
-        struct mcx_text *text)
+unknown(const struct setting *s, const char *section,
+        const struct mcx_opt *opts, size_t n, struct mcx_text *text)
 {
     char list[400] = "";
     size_t at = 0, i;
@@ -629,44 +788,15 @@ unknown(const struct setting *s, const struct mcx_opt *opts, size_t n,
     }
     return say(text, s->origin, s->line,
                "unknown setting \"%.*s\"%s%.*s%s; known: %s", SHOWN, s->name,
-               *s->section ? " in [" : "", SHOWN, s->section,
-               *s->section ? "]" : "", n ? list : "none");
-}
-
-static mcx_err
-remember(struct table *t, const char *section, const struct mcx_opt *opts,
-         size_t n)
-{
-    void *known = t->known;
-    size_t i;
-    bool ok;
-
-    for (i = 0; i < t->n_known; i++) {
-        if (strcmp(t->known[i].section, section) == 0) {
-            t->known[i].opts = opts;
-            t->known[i].n = n;
-            return MCX_OK;
-        }
-    }
-    ok = reserve(&known, &t->room_known, t->n_known, 1, sizeof *t->known);
-    t->known = known;
-    if (ok) {
-        t->known[t->n_known].section = copy_n(section, strlen(section));
-        ok = t->known[t->n_known].section != NULL;
-    }
-    if (!ok) {
-        return MCX_E_NOMEM;
-    }
-    t->known[t->n_known].opts = opts;
-    t->known[t->n_known].n = n;
-    t->n_known++;
-    return MCX_OK;
+               *section ? " in [" : "", SHOWN, section, *section ? "]" : "",
+               n ? list : "none");
 }
 
 mcx_err
 mcx_config_check(const struct mcx_config *config, const char *section,
                  const struct mcx_opt *opts, size_t n, struct mcx_text *text)
 {
+    struct section *in;
     size_t i, j;
 
     if (text) {
@@ -676,17 +806,18 @@ mcx_config_check(const struct mcx_config *config, const char *section,
         return MCX_E_ARG;
     }
     section = section ? section : "";
-    for (i = 0; i < config->t->n_set; i++) {
-        const struct setting *s = &config->t->set[i];
+    in = need_section(config->t, section, NULL, 0);
+    if (!in) {
+        return MCX_E_NOMEM;
+    }
+    for (i = in->first; i != 0; i = config->t->set[i - 1].next) {
+        const struct setting *s = &config->t->set[i - 1];
         char want[200];
 
-        if (strcmp(s->section, section) != 0) {
-            continue;
-        }
         for (j = 0; j < n && strcmp(opts[j].name, s->name) != 0; j++) {
         }
         if (j == n) {
-            return unknown(s, opts, n, text);
+            return unknown(s, section, opts, n, text);
         }
         if (!value_ok(&opts[j], s->value)) {
             wanted(want, sizeof want, &opts[j]);
@@ -695,34 +826,30 @@ mcx_config_check(const struct mcx_config *config, const char *section,
                        s->value);
         }
     }
-    return remember(config->t, section, opts, n);
+    in->opts = opts;
+    in->n_opts = n;
+    return MCX_OK;
 }
 
 const char *
 mcx_config_get(const struct mcx_config *config, const char *section,
                const char *name)
 {
+    const struct section *in;
     const struct setting *s;
-    const struct table *t;
-    size_t i, j;
+    size_t j;
 
     if (!config || !name) {
         return NULL;
     }
-    t = config->t;
-    section = section ? section : "";
-    s = find_set(t, section, name);
+    in = find_section(config->t, section ? section : "");
+    s = find_set(config->t, in, name);
     if (s) {
         return s->value;
     }
-    for (i = 0; i < t->n_known; i++) {
-        if (strcmp(t->known[i].section, section) != 0) {
-            continue;
-        }
-        for (j = 0; j < t->known[i].n; j++) {
-            if (strcmp(t->known[i].opts[j].name, name) == 0) {
-                return t->known[i].opts[j].fallback;
-            }
+    for (j = 0; in && j < in->n_opts; j++) {
+        if (strcmp(in->opts[j].name, name) == 0) {
+            return in->opts[j].fallback;
         }
     }
     return NULL;
@@ -739,6 +866,8 @@ mcx_config_sections(const struct mcx_config *config,
     for (i = 0; config && i < config->t->n_sec; i++) {
         const struct section *s = &config->t->sec[i];
 
-        each(arg, s->name, s->origin, s->line);
+        if (s->listed) {
+            each(arg, s->name, s->origin, s->line);
+        }
     }
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <cmocka.h>
 #include <sofia-mcx/mcx_config.h>
 
@@ -381,6 +382,81 @@ test_long(void **state)
     mcx_config_free(c);
 }
 
+/* Time grows with the lines and no faster, for many settings of one section
+ * and for many sections alike: processor time, so that a busy machine does
+ * not matter.  60,000 lines once took seven seconds. */
+static void
+many(const char *each, int n)
+{
+    struct mcx_config *c = make("identity = sip:a@mcx.test\n");
+    size_t room = (size_t)n * 40, at = 0;
+    char *s = malloc(room), section[40];
+    clock_t begin = clock();
+    int i;
+
+    assert_non_null(s);
+    for (i = 0; i < n; i++) {
+        at += (size_t)snprintf(s + at, room - at, "%s%d%s=%d\n", each, i,
+                               *each == '[' ? "]\na" : "", i);
+    }
+    assert_int_equal(load_n(c, mcx_bytes(s, at)), MCX_OK);
+    assert_int_equal(load_n(c, mcx_bytes(s, at)), MCX_OK); /* on top */
+    for (i = 0; i < n && *each == '['; i++) {
+        (void)snprintf(section, sizeof section, "%d", i);
+        assert_string_equal(mcx_config_get(c, section, "a"), section);
+        assert_int_equal(mcx_config_check(c, section, opts, N_OPTS, &text),
+                         MCX_E_CONFIG);
+    }
+    for (i = 0; i < n && *each != '['; i++) {
+        char name[40];
+
+        (void)snprintf(name, sizeof name, "x%d", i);
+        (void)snprintf(section, sizeof section, "%d", i);
+        assert_string_equal(mcx_config_get(c, "", name), section);
+    }
+    assert_true(clock() - begin < 3 * CLOCKS_PER_SEC);
+    free(s);
+    mcx_config_free(c);
+}
+
+static void
+test_many(void **state)
+{
+    (void)state;
+    many("x", 60000);
+    many("[", 30000);
+}
+
+/* A section that was checked before anybody wrote it is not one of the
+ * file's, and becomes one. */
+static void
+count_section(void *arg, const char *section, const char *path, int line)
+{
+    int *n = arg;
+
+    assert_string_equal(section, "late");
+    assert_string_equal(path, "alice.conf");
+    assert_int_equal(line, 1);
+    ++*n;
+}
+
+static void
+test_checked_first(void **state)
+{
+    struct mcx_config *c = make("");
+    int n = 0;
+
+    (void)state;
+    assert_int_equal(mcx_config_check(c, "late", opts, N_OPTS, &text),
+                     MCX_OK);
+    mcx_config_sections(c, count_section, &n);
+    assert_int_equal(n, 0);
+    assert_int_equal(load(c, "[late]\n"), MCX_OK);
+    mcx_config_sections(c, count_section, &n);
+    assert_int_equal(n, 1);
+    mcx_config_free(c);
+}
+
 int
 main(void)
 {
@@ -393,6 +469,8 @@ main(void)
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_checked_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
