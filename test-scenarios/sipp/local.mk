@@ -45,7 +45,19 @@ SCENARIOS = \
 	test-scenarios/sipp/tcp-left/tcp-left.scn
 
 TESTS += $(SCENARIOS)
-EXTRA_DIST += test-scenarios/sipp
+
+# File by file: to list the folder would also take what a test run left in the
+# build folder of the same name, and a stale log in a tarball hides a test.
+EXTRA_DIST += test-scenarios/sipp/run.sh $(SCENARIOS)
+dist-hook: dist-scenarios
+.PHONY: dist-scenarios
+dist-scenarios:
+	@sipp=test-scenarios/sipp; $(MKDIR_P) "$(distdir)/$$sipp/templates" && \
+	    cp -p $(srcdir)/$$sipp/templates/*.xml \
+	        "$(distdir)/$$sipp/templates/" || exit 1; \
+	for s in $(SCENARIOS); do d=$${s%/*}; \
+	    cp -p $(srcdir)/$$d/description $(srcdir)/$$d/expect \
+	        "$(distdir)/$$d/" || exit 1; done
 
 # Only the scenarios: `make check-sip`.
 .PHONY: check-sip
