@@ -1,13 +1,14 @@
-/* test_field.h -- the test of a field back-end against OpenSSL's BIGNUM:
- * random and edge operands, lanes each with their own, MCX_FIELD_ROUNDS
- * rounds (100,000 unless set) of every operation.  Included after
- * fp_<name>.h. */
+/* test_field.h -- the test of a field back-end against OpenSSL's BIGNUM and
+ * the portable back-end: random and edge operands, lanes each with their own,
+ * MCX_FIELD_ROUNDS rounds (100,000 unless set) of every operation.
+ * MCX_TEST_SEED draws others.  Included after fp_<name>.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 #include <openssl/bn.h>
+#include "test_field_ref.h"
 
 static uint64_t seed = 2026;
 
@@ -82,6 +83,17 @@ same_fe(const struct bn *b, const BIGNUM *want, const fe *a)
     same(b, want, w);
 }
 
+/* The product as the portable back-end has it. */
+static void
+same_ref(const uint64_t *a, const uint64_t *b, const fe *r)
+{
+    uint64_t w[MCX_W], want[MCX_W];
+
+    fe_to_w(w, r);
+    field_ref_mul(want, a, b);
+    assert_memory_equal(w, want, sizeof w);
+}
+
 static long
 rounds(void)
 {
@@ -120,11 +132,13 @@ single(void **state)
         fe_mul2(&r, &a, &c, &s, &a, &a);
         assert_true(BN_mul(v, n[0], n[1], b.ctx));
         same_fe(&b, v, &r);
+        same_ref(w[0], w[1], &r);
         fe_mul(&r, &a, &r); /* a result as operand */
         assert_true(BN_mul(v, v, n[0], b.ctx));
         same_fe(&b, v, &r);
         assert_true(BN_sqr(v, n[0], b.ctx));
         same_fe(&b, v, &s);
+        same_ref(w[0], w[0], &s);
         fe_add(&r, &a, &c);
         fe_add(&s, &r, &a);
         fe_sub(&r, &s, &c); /* 2a */
@@ -182,6 +196,11 @@ lanes(void **state)
         fv_acc2(&t, &m, &x[1], &m, &x[3]); /* x0 (x1 + x3), chain form */
         fv_chain(to, &t);
         fv_acc3(&r, &x[0], &x[1], &x[2], &x[3], &x[4], &x[5]);
+        fv_mul(&m, &x[4], &x[5]);
+        for (l = 0; l < LANES; l++) {
+            fv_get(&a, &m, l);
+            same_ref(w[4][l], w[5][l], &a);
+        }
         fv_mul(&s, &r, &x[1]);
         fv_neg_if(&s, neg);
         fv_add(&t, &s, &x[2]);
@@ -316,6 +335,7 @@ inverses(void **state)
 static int
 field_main(const char *name)
 {
+    const char *draws = getenv("MCX_TEST_SEED");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(single),
         cmocka_unit_test(lanes),
@@ -323,5 +343,10 @@ field_main(const char *name)
         cmocka_unit_test(inverses),
     };
 
+    if (draws) {
+        seed = strtoull(draws, NULL, 0) | UINT64_C(1) << 63; /* never 0 */
+    }
+    (void)printf("seed 0x%llx, %ld rounds\n", (unsigned long long)seed,
+                 rounds());
     return cmocka_run_group_tests_name(name, tests, NULL, NULL);
 }
