@@ -177,8 +177,8 @@ enum mcx_event_kind {
     MCX_EV_REQUEST,    /* outcome of a request that we prepared        */
     MCX_EV_CALL_KEY,   /* a call's key is in place: media may start    */
     MCX_EV_PARKED,     /* waits for its period key                     */
-    MCX_EV_IDENTITY    /* own user keys of another period are here; who:
-                          the identity                                 */
+    MCX_EV_IDENTITY    /* own user keys of another period are here: by
+                          mcx_host.identity                            */
 };
 
 /* ---- the descriptor ---------------------------------------------------- */
@@ -289,7 +289,21 @@ struct mcx_host {
     bool (*stopping)(const struct mcx_host *host);
     /* The ring has grown: what is parked is tried again.  Loop. */
     void (*grown)(const struct mcx_host *host);
+    /* Raises MCX_EV_IDENTITY: own keys of 'uri' came from 'kms_uri'.  Any
+     * thread; copies. */
+    void (*identity)(const struct mcx_host *host, const char *uri,
+                     const char *kms_uri, uint64_t period_no);
+    /* SECRET: copies the bearer token of the application into 'out', with a
+     * NUL; at most MCX_TOKEN_MAX octets, none that could end a header line.
+     * MCX_E_NO_KEY: it has not given one yet; MCX_E_UNSUPPORTED: it gives
+     * none; MCX_E_TOOBIG: 'room'.  Any thread. */
+    mcx_err (*token)(const struct mcx_host *host, char *out, size_t room);
+    /* Asks the application for a token for 'kms_uri'.  'status' 0: it has
+     * given none; 401, 403: what it gave was refused.  Any thread; copies. */
+    void (*token_wanted)(const struct mcx_host *host, const char *kms_uri,
+                         int status);
 };
+enum { MCX_TOKEN_MAX = 8192 };
 #define MCX_HOST_HAS(host, member)                                            \
     ((host)->size >= offsetof(struct mcx_host, member)                        \
                          + sizeof((host)->member))

@@ -76,13 +76,31 @@ typedef enum {
     mcx_r_publish,
     mcx_r_download,
     mcx_r_invite,      /* only when the INVITE could not be prepared  */
-    mcx_i_identity     /* own keys of MCXTAG_PEER came from the KMS   */
+    mcx_i_identity     /* own keys came from a KMS: MCXTAG_PEER whose,
+                          MCXTAG_KMS from where, MCXTAG_PERIOD_NO     */
 } mcx_event_t;
 MCX_API const char *mcx_event_name(mcx_event_t event);
 
 typedef void mcx_callback_f(mcx_event_t event, int status, char const *phrase,
                             mcx_t *mcx, mcx_magic_t *magic,
                             nua_handle_t *nh, tagi_t tags[]);
+
+/* Bearer tokens for a KMS, from the application (MCXTAG_TOKEN_CALLBACK).  On
+ * the loop, 'magic' that of mcx_create(): a token for 'kms_uri' is needed,
+ * because none was given yet ('status' 0) or because the one given was refused
+ * (401, 403).  It answers with mcx_token(), at once or whenever it has one.
+ * Asked again after each refusal, which with an old token is at every try of
+ * module kms: after 5 s, then twice as long each time, up to 15 min.  With
+ * [kms] token-file nobody is asked. */
+typedef void mcx_token_f(mcx_t *mcx, mcx_magic_t *magic, char const *kms_uri,
+                         int status);
+/* Gives a token, or NULL to take it back: copied into guarded memory, used
+ * from now on for every request until there is another, and tried within two
+ * seconds when one was being waited for.  Wipe your own copy.  May come before
+ * it is asked for, and without MCXTAG_TOKEN_CALLBACK.  Any thread.  -1: more
+ * than MCX_TOKEN_MAX octets, or a space or other character that no token has
+ * (the old one stays). */
+MCX_API int mcx_token(mcx_t *mcx, char const *token);
 
 /* Makes an instance: reads configuration, loads modules, opens the key ring,
  * runs the self-test, starts the pool.  NULL on failure, with the reason in

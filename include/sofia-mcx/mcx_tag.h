@@ -50,6 +50,12 @@ MCX_TAG_DECLARE(modules);
 MCX_TAG_DECLARE(env);
 #define MCXTAG_ENV(x) mcxtag_env, tag_cptr_v(x)
 #define MCXTAG_ENV_REF(x) mcxtag_env_ref, tag_cptr_vr(&(x), (x))
+/* mcx_token_f of mcx_sofia.h: asked for bearer tokens. */
+MCX_TAG_DECLARE(token_callback);
+#define MCXTAG_TOKEN_CALLBACK(x)                                              \
+    mcxtag_token_callback, tag_cptr_v((void const *)(x))
+#define MCXTAG_TOKEN_CALLBACK_REF(x)                                          \
+    mcxtag_token_callback_ref, tag_cptr_vr(&(x), (x))
 /* The application's nua callback (nua_callback_f) and nua magic, so that held
  * events can be given back to it.  Without it an INVITE is not held: the
  * engine waits for the verdict when it answers. */
@@ -82,6 +88,14 @@ MCX_TAG_DECLARE(kind);
 MCX_TAG_DECLARE(reason);
 #define MCXTAG_REASON(x) mcxtag_reason, tag_str_v(x)
 #define MCXTAG_REASON_REF(x) mcxtag_reason_ref, tag_str_vr(&(x))
+/* KMS URI; and uint64_t const *, the number of a key period, valid during the
+ * callback. */
+MCX_TAG_DECLARE(kms);
+#define MCXTAG_KMS(x) mcxtag_kms, tag_str_v(x)
+#define MCXTAG_KMS_REF(x) mcxtag_kms_ref, tag_str_vr(&(x))
+MCX_TAG_DECLARE(period_no);
+#define MCXTAG_PERIOD_NO(x) mcxtag_period_no, tag_cptr_v(x)
+#define MCXTAG_PERIOD_NO_REF(x) mcxtag_period_no_ref, tag_cptr_vr(&(x), (x))
 /* struct mcx_key_info const *, valid during the callback. */
 MCX_TAG_DECLARE(key_info);
 #define MCXTAG_KEY_INFO(x) mcxtag_key_info, tag_cptr_v(x)

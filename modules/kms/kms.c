@@ -43,6 +43,12 @@ kms_dice(const struct kms *k)
     return v;
 }
 
+int64_t
+kms_look_ms(const struct kms *k)
+{
+    return k->token_file ? KMS_TOKEN_LOOK_MS : KMS_TOKEN_ASK_MS;
+}
+
 bool
 kms_has_key(const struct kms *k, uint64_t no)
 {
@@ -270,7 +276,7 @@ failed(struct kms *k, enum kms_step step, mcx_err err,
     k->failures++;
     wait = kms_backoff_ms(k->failures, info.period.length_s, kms_dice(k));
     k->next_mono_ms = kms_mono_ms(k) + wait;
-    k->look_mono_ms = kms_mono_ms(k) + KMS_TOKEN_LOOK_MS;
+    k->look_mono_ms = kms_mono_ms(k) + kms_look_ms(k);
     k->host->count(k->host, "kms.failed");
     mcx_log(k->env, MCX_AREA_KMS, 3, "%s at %s failed: %s; again in %lld s",
             words[step], k->kms_uri, text->s[0] ? text->s : mcx_err_text(err),

@@ -21,7 +21,9 @@ enum {
     KMS_EXTERNAL_MAX = 16,   /* KMSs of other domains that we may use    */
     KMS_HELD_MAX = 8,        /* periods whose keys we look after         */
     KMS_PATH_MAX = 1024,
-    KMS_TOKEN_LOOK_MS = 10000, /* a new token is looked for, after a 401 */
+    KMS_TOKEN_LOOK_MS = 10000, /* a new token is looked for, after a 401: in
+                                  the file */
+    KMS_TOKEN_ASK_MS = 1000,   /* or at the application */
     KMS_CERT_LOOK_MS = 900000  /* and whether a revoked KMS is back      */
 };
 

@@ -202,8 +202,8 @@ settle_sets(struct kms *k, const struct mcx_kms_reply *reply,
             if (fresh) {
                 keep(k, KMS_SLOT_KEYS + slot, xml);
                 k->grew = true;
-                k->host->event(k->host, MCX_EV_IDENTITY, NULL, MCX_OK, NULL,
-                               k->user);
+                k->host->identity(k->host, k->user, k->kms_uri,
+                                  a->period_no);
             }
         }
     }
@@ -243,8 +243,9 @@ kms_take(struct kms *k, const struct mcx_kms_reply *reply,
 
 /* ---- one question ------------------------------------------------------ */
 
-/* Reads the token into 'out' of KMS_TOKEN_MAX + 1 octets; "" when none is
- * configured. */
+/* Puts the token into 'out' of KMS_TOKEN_MAX + 1 octets: the file's, else the
+ * application's; "" when there is neither.  MCX_E_NO_KEY: the application has
+ * not given it yet. */
 static mcx_err
 read_token(struct kms *k, char *out)
 {
@@ -254,7 +255,8 @@ read_token(struct kms *k, char *out)
 
     out[0] = '\0';
     if (!k->token_file) {
-        return MCX_OK;
+        err = k->host->token(k->host, out, KMS_TOKEN_MAX + 1);
+        return err == MCX_E_UNSUPPORTED ? MCX_OK : err;
     }
     MCX_TRY(k->env->read_file(k->env->ctx, k->token_file, KMS_TOKEN_MAX, &s,
                               &n));
@@ -294,7 +296,7 @@ look(struct kms *k)
     uint8_t mark[MCX_SEAL_MAC_SIZE];
     char *token = mcx_guard_new(KMS_TOKEN_MAX + 1);
 
-    k->look_mono_ms = kms_mono_ms(k) + KMS_TOKEN_LOOK_MS;
+    k->look_mono_ms = kms_mono_ms(k) + kms_look_ms(k);
     if (token && read_token(k, token) == MCX_OK) {
         mark_token(k, mark, token);
         if (!mcx_secret_eq(mark, k->marks->used, sizeof mark)) {
@@ -341,9 +343,18 @@ post(struct kms *k, const char *url, struct mcx_bytes body,
     char *token = mcx_guard_new(KMS_TOKEN_MAX + 1);
     mcx_err err = token ? read_token(k, token) : MCX_E_NOMEM;
 
-    if (err != MCX_OK) {
+    if (err == MCX_E_NO_KEY) {
+        mark_token(k, k->marks->used, "");
+        k->token_refused = true; /* looked for until it is there */
+        k->host->token_wanted(k->host, k->kms_uri, 0);
         (void)snprintf(http->text.s, sizeof http->text.s,
-                       "token-file: %s", mcx_err_text(err));
+                       "the application has given no token yet");
+    } else if (err != MCX_OK) {
+        (void)snprintf(http->text.s, sizeof http->text.s, "%s: %s",
+                       k->token_file ? "token-file" : "token",
+                       mcx_err_text(err));
+    }
+    if (err != MCX_OK) {
         mcx_guard_free(token);
         return err;
     }
@@ -378,8 +389,12 @@ other_status(struct kms *k, const struct kms_http_reply *http,
                               NULL) == MCX_E_PEER) {
         said = reply.error_msg;
     }
-    k->token_refused = k->token_refused || http->status == 401
-                       || http->status == 403;
+    if (http->status == 401 || http->status == 403) {
+        k->token_refused = true;
+        if (!k->token_file) {
+            k->host->token_wanted(k->host, k->kms_uri, (int)http->status);
+        }
+    }
     (void)snprintf(text->s, sizeof text->s, "HTTP status %ld%s%s%s",
                    http->status,
                    http->status >= 300 && http->status < 400

@@ -221,8 +221,8 @@ kms_start(void **state, const struct mcx_host *host, struct mcx_text *text)
     struct kms *k;
     mcx_err err;
 
-    if (!MCX_HOST_HAS(host, grown)) {
-        return wrong(text, "this host runs no work of modules");
+    if (!MCX_HOST_HAS(host, token_wanted)) {
+        return wrong(text, "this host is too old: it knows of no tokens");
     }
     k = calloc(1, sizeof *k);
     if (!k) {

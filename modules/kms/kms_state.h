@@ -86,6 +86,8 @@ struct kms {
 int64_t kms_now_ms(const struct kms *k);
 int64_t kms_mono_ms(const struct kms *k);
 uint32_t kms_dice(const struct kms *k);
+/* How often another token is looked for. */
+int64_t kms_look_ms(const struct kms *k);
 bool kms_has_key(const struct kms *k, uint64_t no);
 /* The certificate of our KMS and the period of now; false when we have no
  * usable one. */

@@ -102,15 +102,48 @@ host_event(const struct mcx_host *host, enum mcx_event_kind kind,
 {
     struct kit *kit = host->impl;
 
+    (void)kit;
     (void)info;
     (void)why;
-    if (kind == MCX_EV_IDENTITY) {
-        assert_string_equal(who, KIT_USER);
-        kit->identities++;
-    } else {
-        assert_int_equal(kind, MCX_EV_REFUSED);
-        assert_int_not_equal(err, MCX_OK);
+    (void)who;
+    assert_int_equal(kind, MCX_EV_REFUSED);
+    assert_int_not_equal(err, MCX_OK);
+}
+
+static void
+host_identity(const struct mcx_host *host, const char *uri,
+              const char *kms_uri, uint64_t period_no)
+{
+    struct kit *kit = host->impl;
+
+    assert_string_equal(uri, KIT_USER);
+    assert_string_equal(kms_uri, KIT_KMS);
+    assert_true(kit_has(kit, period_no));
+    kit->identities++;
+}
+
+static mcx_err
+host_token(const struct mcx_host *host, char *out, size_t room)
+{
+    const struct kit *kit = host->impl;
+
+    if (!kit->app_token) {
+        return kit->app_asked ? MCX_E_NO_KEY : MCX_E_UNSUPPORTED;
     }
+    assert_true(strlen(kit->app_token) < room);
+    memcpy(out, kit->app_token, strlen(kit->app_token) + 1);
+    return MCX_OK;
+}
+
+static void
+host_token_wanted(const struct mcx_host *host, const char *kms_uri,
+                  int status)
+{
+    struct kit *kit = host->impl;
+
+    assert_string_equal(kms_uri, KIT_KMS);
+    kit->n_wanted++;
+    kit->wanted_status = status;
 }
 
 static void
@@ -172,7 +205,9 @@ kit_new(struct kit *kit, unsigned period_s)
         .env = &kit->env, .role = MCX_ROLE_CLIENT, .self = KIT_USER,
         .psi = "", .host_name = "test", .option = host_option,
         .event = host_event, .count = host_count, .submit = host_submit,
-        .stopping = host_stopping, .grown = host_grown
+        .stopping = host_stopping, .grown = host_grown,
+        .identity = host_identity, .token = host_token,
+        .token_wanted = host_token_wanted
     };
     assert_int_equal(mcx_ring_new(&kit->ring, &kit->env), MCX_OK);
     kit->host.ring = kit->ring;

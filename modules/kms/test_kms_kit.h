@@ -48,6 +48,10 @@ struct kit {
     char *log;
     size_t log_n;
     void *state;
+    const char *app_token; /* what the application gives; NULL: nothing ... */
+    bool app_asked;        /* ... but it would, when asked */
+    unsigned n_wanted;
+    int wanted_status;
 
     /* The KMS. */
     struct mcx_kms_master *master, *other_master;

@@ -360,6 +360,60 @@ statuses(void **state)
     remove_dir(dir);
 }
 
+static void
+seconds(struct kit *kit, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        kit_tick(kit);
+        kit_step(kit, 1000);
+    }
+}
+
+/* The application's token: nothing is sent before it is there; asked for once
+ * a try and after each refusal; a new one is used within two seconds. */
+static void
+app_token(void **state)
+{
+    struct kit kit;
+    unsigned sent;
+
+    (void)state;
+    kit_new(&kit, 2592000);
+    kit.token = KIT_TOKEN;
+    kit.app_asked = true;
+    started(&kit);
+    kit_tick(&kit);
+    assert_int_equal(kit.n_wanted, 1);
+    assert_int_equal(kit.wanted_status, 0);
+    assert_int_equal(kit.counted_requests, 0);
+    kit_log_has(&kit, "given no token yet");
+    kit.app_token = "old";
+    seconds(&kit, 3);
+    assert_int_equal(kit.counted_requests, 1);
+    assert_int_equal(kit.n_wanted, 2);
+    assert_int_equal(kit.wanted_status, 403);
+    seconds(&kit, 300); /* with back-off, asked after each refusal */
+    sent = kit.counted_requests;
+    assert_in_range(sent, 4, 9);
+    assert_int_equal(kit.n_wanted, sent + 1);
+    kit.app_token = KIT_TOKEN;
+    seconds(&kit, 2);
+    assert_true(kit_has(&kit, kit_period(&kit)));
+    assert_int_equal(kit.n_wanted, sent + 1);
+    /* Taken back: keys stay, nothing is asked without it. */
+    kit.app_token = NULL;
+    sent = kit.counted_requests;
+    kit_step(&kit, INT64_C(2332800000));
+    seconds(&kit, 20);
+    assert_int_equal(kit.counted_requests, sent);
+    assert_int_equal(kit_n_keys(&kit), 1);
+    kit.app_token = KIT_TOKEN;
+    seconds(&kit, 2);
+    assert_int_equal(kit_n_keys(&kit), 2);
+    assert_null(strstr(kit.log, KIT_TOKEN));
+    kit_free(&kit);
+}
+
 /* ---- ends -------------------------------------------------------------- */
 
 static void
@@ -757,6 +811,7 @@ main(void)
         cmocka_unit_test(client_error),
         cmocka_unit_test(one_bad_set),
         cmocka_unit_test(statuses),
+        cmocka_unit_test(app_token),
         cmocka_unit_test(valid_to),
         cmocka_unit_test(revocation),
         cmocka_unit_test(kms_rekeyed),

@@ -83,6 +83,8 @@ while [ "$(counter kms.requests)" -lt 4 ] && [ $n -lt 60 ]; do
 done
 [ "$(counter kms.requests)" -ge 4 ] || fail "requests: $(counter kms.requests)"
 [ "$(counter kms.failed)" = 0 ] || fail "failed: $(counter kms.failed)"
+grep -Eq 'event identity uri=sip:ada@mc.test kms=kms.test period=[0-9]+$' \
+    ua.out || fail "no event line"
 kill "$ua"
 wait "$ua"
 ua=

@@ -122,6 +122,37 @@ table_grown(const struct mcx_host *table)
     }
 }
 
+static void
+table_identity(const struct mcx_host *table, const char *uri,
+               const char *kms_uri, uint64_t period_no)
+{
+    struct mcxh_host *host = table->impl;
+
+    if (host->identity) {
+        host->identity(host->glue, uri, kms_uri, period_no);
+    }
+}
+
+static mcx_err
+table_token(const struct mcx_host *table, char *out, size_t room)
+{
+    struct mcxh_host *host = table->impl;
+
+    return host->token ? host->token(host->glue, out, room)
+                       : MCX_E_UNSUPPORTED;
+}
+
+static void
+table_token_wanted(const struct mcx_host *table, const char *kms_uri,
+                   int status)
+{
+    struct mcxh_host *host = table->impl;
+
+    if (host->token_wanted) {
+        host->token_wanted(host->glue, kms_uri, status);
+    }
+}
+
 void
 mcxh_host_init(struct mcxh_host *host, struct mcx_config *config)
 {
@@ -140,6 +171,9 @@ mcxh_host_init(struct mcxh_host *host, struct mcx_config *config)
     host->table.submit = table_submit;
     host->table.stopping = table_stopping;
     host->table.grown = table_grown;
+    host->table.identity = table_identity;
+    host->table.token = table_token;
+    host->table.token_wanted = table_token_wanted;
 }
 
 struct wanted {

@@ -26,6 +26,13 @@ struct mcxh_host {
     /* The glue's part of mcx_host.grown; loop. */
     void (*grown)(void *arg);
     void *grown_arg;
+    /* The glue's parts of the functions of that name; any thread.  NULL: as
+     * for an application that gives no tokens. */
+    void (*identity)(void *arg, const char *uri, const char *kms_uri,
+                     uint64_t period_no);
+    mcx_err (*token)(void *arg, char *out, size_t room);
+    void (*token_wanted)(void *arg, const char *kms_uri, int status);
+    void *glue; /* their 'arg' */
 };
 
 /* Prepares the table; 'env', 'ring', 'keys', 'replay', 'role', 'self', 'psi'

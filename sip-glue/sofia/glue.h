@@ -11,6 +11,7 @@
  *   call.c        call records, and the engine's operations
  *   call_in.c     INVITEs held until the offer is judged
  *   report.c      events to the application, log lines of refusals
+ *   token.c       bearer tokens from the application
  *   su_post.c su_sink.c tags.c    loop, log, tags
  *   mime.c guard.c engine.c       bodies and soa, see their headers
  *
@@ -74,6 +75,10 @@ struct mcx_s {
     struct mcxs_reg *reg;
 
     struct mcxs_hold *holds;
+
+    mcx_token_f *token_callback;
+    pthread_mutex_t token_lock;
+    char *token; /* SECRET, guarded; NULL: none */
 
     pthread_mutex_t calls_lock;
     pthread_cond_t calls_wake;
@@ -224,5 +229,11 @@ void mcxs_tell(mcx_t *mcx, mcx_event_t event, int status, char const *phrase,
 /* The Warning that goes with a refused I_MESSAGE. */
 char *mcxs_warning(su_home_t *home, const mcx_t *mcx, unsigned code,
                    const char *text);
+
+/* ---- token.c ---- */
+
+/* Before modules start; and when all of them have stopped. */
+void mcxs_token_init(mcx_t *mcx);
+void mcxs_token_end(mcx_t *mcx);
 
 #endif /* MCXS_GLUE_H */

@@ -50,7 +50,8 @@ libsofia_mcx_all_la_SOURCES += \
 	sip-glue/sofia/su_post.h \
 	sip-glue/sofia/su_sink.c \
 	sip-glue/sofia/su_sink.h \
-	sip-glue/sofia/tags.c
+	sip-glue/sofia/tags.c \
+	sip-glue/sofia/token.c
 # ---- end of the glue ----
 
 # ---- tests of the glue ----

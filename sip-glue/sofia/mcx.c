@@ -267,6 +267,7 @@ make(mcx_t *mcx, tagi_t const *tags, struct mcx_text *text)
         return MCX_E_NOMEM;
     }
     mcxs_report_init(mcx);
+    mcxs_token_init(mcx);
     MCX_TRY(mcxh_pool_new(&mcx->pool, workers, queue, mcxs_post_job,
                           mcx->post));
     mcx->host.pool = mcx->pool;
@@ -294,6 +295,7 @@ mcx_create(su_root_t *root, mcx_callback_f *callback, mcx_magic_t *magic,
            tag_type_t tag, tag_value_t value, ...)
 {
     void const *env = NULL, *app = NULL, *app_magic = NULL, *error = NULL;
+    void const *token = NULL;
     struct mcx_text text = { "" };
     pthread_condattr_t attr;
     mcx_err err = MCX_E_NOMEM;
@@ -304,7 +306,7 @@ mcx_create(su_root_t *root, mcx_callback_f *callback, mcx_magic_t *magic,
     ta_start(ta, tag, value);
     tl_gets(ta_args(ta), MCXTAG_ENV_REF(env), MCXTAG_CALLBACK_REF(app),
             MCXTAG_NUA_MAGIC_REF(app_magic), MCXTAG_ERROR_REF(error),
-            TAG_END());
+            MCXTAG_TOKEN_CALLBACK_REF(token), TAG_END());
     if (mcx) {
         su_home_init(mcx->home);
         mcx->root = root;
@@ -313,12 +315,15 @@ mcx_create(su_root_t *root, mcx_callback_f *callback, mcx_magic_t *magic,
         mcx->env = env ? env : mcxs_env();
         mcx->app_callback = (nua_callback_f)(uintptr_t)app;
         mcx->app_magic = (nua_magic_t *)(uintptr_t)app_magic;
+        mcx->token_callback = (mcx_token_f *)(uintptr_t)token;
+        pthread_mutex_init(&mcx->token_lock, NULL);
         pthread_mutex_init(&mcx->calls_lock, NULL);
         pthread_condattr_init(&attr);
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
         pthread_cond_init(&mcx->calls_wake, &attr);
         pthread_condattr_destroy(&attr);
         mcxh_host_init(&mcx->host, NULL);
+        mcx->host.glue = mcx;
         err = mcx_config_new(&mcx->config);
         mcx->host.config = mcx->config;
         if (err == MCX_OK) {
@@ -372,9 +377,11 @@ mcx_destroy(mcx_t *mcx)
     mcx_replay_free(mcx->host.table.replay);
     mcx_ring_free(mcx->host.table.ring);
     mcx_config_free(mcx->config);
+    mcxs_token_end(mcx);
     tl_vfree(mcx->nua_tags);
     pthread_cond_destroy(&mcx->calls_wake);
     pthread_mutex_destroy(&mcx->calls_lock);
+    pthread_mutex_destroy(&mcx->token_lock);
     su_home_deinit(mcx->home);
     free(mcx);
 }

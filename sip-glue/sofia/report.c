@@ -17,6 +17,8 @@ struct report {
     mcx_err err;
     struct mcx_why why;
     char who[MCX_URI_MAX];
+    char kms[MCX_URI_MAX]; /* of MCX_EV_IDENTITY, with the next */
+    uint64_t period_no;
 };
 
 char const *
@@ -71,9 +73,27 @@ deliver(struct mcxh_job *job)
                          MCXTAG_REASON(mcx_reason_word(r->why.reason))) },
                 { TAG_IF(r->has_why, MCXTAG_WHY(&r->why)) },
                 { TAG_IF(r->who[0], MCXTAG_PEER(r->who)) },
+                { TAG_IF(r->kms[0], MCXTAG_KMS(r->kms)) },
+                { TAG_IF(r->kms[0], MCXTAG_PERIOD_NO(&r->period_no)) },
                 { TAG_END() } });
     }
     free(r);
+}
+
+static struct report *
+new_report(mcx_t *mcx, enum mcx_event_kind kind, const char *who)
+{
+    struct report *r = calloc(1, sizeof *r);
+
+    if (!r) {
+        mcx_log(mcx->env, MCX_AREA_SIP, 1, "event lost: out of memory");
+        return NULL;
+    }
+    r->job.done = deliver;
+    r->mcx = mcx;
+    r->kind = kind;
+    snprintf(r->who, sizeof r->who, "%s", who ? who : "");
+    return r;
 }
 
 static void
@@ -81,15 +101,11 @@ report(mcx_t *mcx, enum mcx_event_kind kind, int status,
        const struct mcx_key_info *info, mcx_err err,
        const struct mcx_why *why, const char *who)
 {
-    struct report *r = calloc(1, sizeof *r);
+    struct report *r = new_report(mcx, kind, who);
 
     if (!r) {
-        mcx_log(mcx->env, MCX_AREA_SIP, 1, "event lost: out of memory");
         return;
     }
-    r->job.done = deliver;
-    r->mcx = mcx;
-    r->kind = kind;
     r->status = status;
     r->err = err;
     if (info) {
@@ -100,7 +116,6 @@ report(mcx_t *mcx, enum mcx_event_kind kind, int status,
         r->has_why = true;
         r->why = *why;
     }
-    snprintf(r->who, sizeof r->who, "%s", who ? who : "");
     mcxs_post_job(mcx->post, &r->job);
 }
 
@@ -111,9 +126,22 @@ static void
 emit(void *arg, enum mcx_event_kind kind, const struct mcx_key_info *info,
      mcx_err err, const struct mcx_why *why, const char *who)
 {
-    if (kind == MCX_EV_REFUSED || kind == MCX_EV_PARKED
-        || kind == MCX_EV_IDENTITY) {
+    if (kind == MCX_EV_REFUSED || kind == MCX_EV_PARKED) {
         report(arg, kind, 0, info, err, why, who);
+    }
+}
+
+static void
+on_identity(void *arg, const char *uri, const char *kms_uri,
+            uint64_t period_no)
+{
+    mcx_t *mcx = arg;
+    struct report *r = new_report(mcx, MCX_EV_IDENTITY, uri);
+
+    if (r) {
+        snprintf(r->kms, sizeof r->kms, "%s", kms_uri ? kms_uri : "");
+        r->period_no = period_no;
+        mcxs_post_job(mcx->post, &r->job);
     }
 }
 
@@ -147,6 +175,7 @@ mcxs_report_init(mcx_t *mcx)
 {
     mcx->host.emit = emit;
     mcx->host.emit_arg = mcx;
+    mcx->host.identity = on_identity;
     mcx_keys_listen(mcx->host.table.keys, on_key, mcx);
 }
 

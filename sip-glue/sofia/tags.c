@@ -30,5 +30,8 @@ DEFINE(key_id, UINT);
 DEFINE(kind, STR);
 DEFINE(reason, STR);
 DEFINE(key_info, PTR);
+DEFINE(kms, STR);
+DEFINE(period_no, PTR);
+DEFINE(token_callback, PTR);
 DEFINE(why, PTR);
 DEFINE(instance, PTR);

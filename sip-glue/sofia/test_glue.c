@@ -1119,11 +1119,88 @@ create_says_why(void **state)
     assert_string_equal(mcx_event_name(mcx_r_invite), "mcx_r_invite");
 }
 
+/* ---- tokens ------------------------------------------------------------ */
+
+struct asked {
+    unsigned n;
+    int status;
+    char kms_uri[64];
+};
+
+static void
+on_token(mcx_t *mcx, mcx_magic_t *magic, char const *kms_uri, int status)
+{
+    struct asked *a = magic;
+
+    a->n++;
+    a->status = status;
+    snprintf(a->kms_uri, sizeof a->kms_uri, "%s", kms_uri);
+    assert_int_equal(mcx_token(mcx, "second"), 0); /* at once, from within */
+}
+
+/* What the application gives is what modules get; they ask from the pool, it
+ * hears on its loop. */
+static void
+tokens(void **state)
+{
+    static char big[MCX_TOKEN_MAX + 2];
+    const struct mcx_host *host;
+    struct asked asked = { 0 };
+    char out[MCX_TOKEN_MAX + 1];
+    mcx_t *mcx;
+
+    (void)state;
+    mcx = mcx_create(root, on_mcx, NULL, MCXTAG_IDENTITY("sip:a@mcx.test"),
+                     MCXTAG_ENV(&env), TAG_END());
+    assert_non_null(mcx);
+    host = &mcx->host.table;
+    assert_int_equal(host->token(host, out, sizeof out), MCX_E_UNSUPPORTED);
+    host->token_wanted(host, "kms.test", 401); /* nobody is there to hear */
+    mcx_destroy(mcx);
+
+    mcx = mcx_create(root, on_mcx, (mcx_magic_t *)&asked,
+                     MCXTAG_IDENTITY("sip:a@mcx.test"),
+                     MCXTAG_TOKEN_CALLBACK(on_token), MCXTAG_ENV(&env),
+                     TAG_END());
+    assert_non_null(mcx);
+    host = &mcx->host.table;
+    assert_int_equal(host->token(host, out, sizeof out), MCX_E_NO_KEY);
+    assert_int_equal(mcx_token(mcx, "first"), 0);
+    assert_int_equal(host->token(host, out, sizeof out), MCX_OK);
+    assert_string_equal(out, "first");
+    assert_int_equal(host->token(host, out, 5), MCX_E_TOOBIG);
+    assert_int_equal(mcx_token(mcx, ""), -1);
+    assert_int_equal(mcx_token(mcx, "a b"), -1);
+    assert_int_equal(mcx_token(mcx, "a\r\nX: y"), -1);
+    memset(big, 'x', MCX_TOKEN_MAX + 1);
+    assert_int_equal(mcx_token(mcx, big), -1);
+    assert_int_equal(host->token(host, out, sizeof out), MCX_OK);
+    assert_string_equal(out, "first");
+    big[MCX_TOKEN_MAX] = '\0';
+    assert_int_equal(mcx_token(mcx, big), 0);
+    assert_int_equal(host->token(host, out, sizeof out), MCX_OK);
+    assert_string_equal(out, big);
+    assert_int_equal(mcx_token(mcx, NULL), 0);
+    assert_int_equal(host->token(host, out, sizeof out), MCX_E_NO_KEY);
+    host->token_wanted(host, "kms.test", 403);
+    assert_int_equal(asked.n, 0);
+    WAIT(asked.n, 1);
+    assert_int_equal(asked.status, 403);
+    assert_string_equal(asked.kms_uri, "kms.test");
+    assert_int_equal(host->token(host, out, sizeof out), MCX_OK);
+    assert_string_equal(out, "second");
+    /* One that is under way when everything ends is not heard. */
+    host->token_wanted(host, "kms.test", 401);
+    mcx_destroy(mcx);
+    assert_int_equal(asked.n, 1);
+}
+
 int
 main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(create_says_why),
+        cmocka_unit_test(tokens),
         cmocka_unit_test(messages),
         cmocka_unit_test(others_pass),
         cmocka_unit_test(parked),

@@ -36,16 +36,18 @@ bool
 app_mcx_event(struct control *control, mcx_event_t event,
               tagi_t const tags[])
 {
-    void const *key = NULL, *judged = NULL;
-    char const *kind = NULL, *reason = NULL, *peer = NULL;
+    void const *key = NULL, *judged = NULL, *period = NULL;
+    char const *kind = NULL, *reason = NULL, *peer = NULL, *kms = NULL;
     unsigned id = 0;
     const struct mcx_key_info *info;
     const struct mcx_why *why;
-    char id_text[APP_ID_SIZE], offset[32];
+    char id_text[APP_ID_SIZE], offset[32], period_text[24];
 
     (void)tl_gets(tags, MCXTAG_KEY_INFO_REF(key), MCXTAG_WHY_REF(judged),
                   MCXTAG_KIND_REF(kind), MCXTAG_REASON_REF(reason),
-                  MCXTAG_PEER_REF(peer), MCXTAG_KEY_ID_REF(id), TAG_END());
+                  MCXTAG_PEER_REF(peer), MCXTAG_KEY_ID_REF(id),
+                  MCXTAG_KMS_REF(kms), MCXTAG_PERIOD_NO_REF(period),
+                  TAG_END());
     info = key;
     why = judged;
     if (info != NULL) {
@@ -83,6 +85,14 @@ app_mcx_event(struct control *control, mcx_event_t event,
     case mcx_i_parked:
         control_event(control, "parked", "reason", text_or_null(reason),
                       "peer", text_or_null(peer), NULL);
+        return true;
+    case mcx_i_identity:
+        (void)snprintf(period_text, sizeof period_text, "%llu",
+                       period != NULL
+                           ? (unsigned long long)*(const uint64_t *)period
+                           : 0ull);
+        control_event(control, "identity", "uri", text_or_null(peer), "kms",
+                      text_or_null(kms), "period", period_text, NULL);
         return true;
     case mcx_i_call_key:
     case mcx_r_register:
