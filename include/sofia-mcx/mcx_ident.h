@@ -25,7 +25,7 @@
  * codes are public.
  *
  * Memory of precomputed tables: 1.3 MiB for the process, 0.9 MiB a KMS, 0.9
- * MiB and 300 to 450 KB of guarded memory a user key, 0.9 MiB a prepared peer,
+ * MiB and 300 to 430 KB of guarded memory a user key, 0.9 MiB a prepared peer,
  * of which a KMS keeps 256. */
 #ifndef MCX_IDENT_H
 #define MCX_IDENT_H

@@ -227,9 +227,9 @@ be_add(uint8_t r[MCX_PT], const uint8_t a[MCX_PT], const uint8_t b[MCX_PT])
 struct jacobian { fe x, y, z, zz; };
 
 /* C = 2C: M = 3(X - ZZ)(X + ZZ), S = 4XY^2, X3 = M^2 - 2S,
- * Y3 = M(S - X3) - 8Y^4, Z3 = 2YZ. */
+ * Y3 = M(S - X3) - 8Y^4, Z3 = 2YZ; the tangent's slope is M/Z3. */
 static void
-walk_double(struct jacobian *c)
+walk_double(struct jacobian *c, fe *slope)
 {
     fe m, t, s, yy;
 
@@ -248,6 +248,7 @@ walk_double(struct jacobian *c)
     fe_mul2(&s, &s, &m, &c->zz, &c->z, &c->z);
     fe_add(&yy, &yy, &yy);
     fe_sub(&c->y, &s, &yy);
+    *slope = m;
 }
 
 /* C = C + (x, y): H = x ZZ - X, W = y Z^3 - Y, X3 = W^2 - H^3 - 2XH^2,
@@ -295,7 +296,9 @@ digit_of(int step)
 static void
 walk_step(struct walk *w, int step)
 {
-    walk_double(&w->c);
+    fe slope;
+
+    walk_double(&w->c, &slope);
     if (digit_of(step) != 0) { /* a constant of the curve */
         walk_add(&w->c, &w->k.x, digit_of(step) > 0 ? &w->k.y : &w->neg_y);
     }
@@ -344,156 +347,324 @@ be_order_q(const uint8_t a[MCX_PT])
 
 /* ---- lines ------------------------------------------------------------- */
 
-/* Step j of the Miller loop squares the value and multiplies it by the line,
- * or for a digit that is not 0 the parabola through C, C, +-K, evaluated at
- * [i]R = (-x, i y) and divided by what makes its imaginary part 1:
- *   tangent, slope m:    A = m x/y + (m Cx - Cy)/y
- *   parabola: l = (Cy - ky)/(Cx - Kx), x3 = l^2 - Cx - Kx,
- *             d = (Cx - x3)/2Cy:
- *             A = -d x^2/y + (l - (Kx + Cx) d) x/y
- *                 + (Cx (l - Kx d) - Cy)/y
- * which drops elements of F_p only, so PF_p does not see it.  Steps come in
- * groups of GROUP; in a group the tangents come first, then the parabolas,
- * each kind filling vectors, so that lanes are neighbours of one kind. */
+/* The Miller loop goes in blocks of one or two steps, by the digits d of
+ * q - 1:
+ *   BARE   0 0   C to 4C
+ *   SUM    0 d   C to 4C + dK
+ *   SHORT  d     C to 2C + dK
+ * A block squares the value once for each step and multiplies it by one
+ * function, the product of all lines of the block over all verticals, which
+ * is A(x) + y B(x); in X = x - Dx where D is the point before the last
+ * doubling, 2C or (SHORT) C, with slopes m of the tangent at C and n at D,
+ * e = 3Dx + mn, s = m + n:
+ *   l = Y + Dy - mX, of divisor 2(C) + (-D) - 3(O)
+ *   h = Y - Dy - nX + tX^2, of divisor 2(D) + (dK) + .. - 4(O), where
+ *   t = (k - n)/(Dx - Kx) for the chord's slope k; 0 in BARE
+ *   l^2 h / X^2:  A = t X^3 + (t(m^2 + 3Dx) - m - s) X^2
+ *                     + (Dy (1 + 2t(n - m)) - em - 3Dx s) X
+ *                     + Dy (e + 2t Dy - s(m + 2n)),
+ *                 B = (1 - 2tm) X + e + sm + 2t Dy
+ * (BARE, SUM), and h alone in SHORT.  Division by B's leading coefficient
+ * drops an element of F_p only, which PF_p does not see.  So does division by
+ * y when the function is evaluated at [i]R = (-x, i y): it gives
+ * A(-x)/y + i B(-x), and the table has the coefficients of
+ *   x^2/y, x/y, 1/y and B's constant (BARE), x^3/y before them (SUM),
+ *   x^2/y, x/y, 1/y (SHORT, B = 1).
+ * The last step, a 0 alone, doubles to -K: its tangent goes through K, so
+ * that it is a SHORT one whose t comes out as 0.
+ *
+ * Blocks come in groups of up to GROUP steps; in a group those of one kind
+ * fill vectors, so that lanes are neighbours of one kind. */
+enum kind { BARE, SUM, SHORT, KINDS };
+static const int coefs_of[KINDS] = { 4, 5, 3 };
+
+enum { BLOCKS = 80 }; /* in a group: up to 71, that is */
 struct group {
-    int n_line, n_para;           /* steps of each kind        */
-    int line[GROUP], para[GROUP]; /* their numbers, in order   */
-    int v_line, v_para;           /* vectors they fill         */
+    int n, steps;
+    uint8_t kind[BLOCKS], two[BLOCKS];
+    int8_t digit[BLOCKS];
+    int lane[BLOCKS];              /* in the vectors of the group         */
+    int count[KINDS];              /* blocks of each kind                 */
+    int first[KINDS + 1];          /* their vectors: first[k].. (last end) */
+    uint8_t block[KINDS][BLOCKS];  /* which they are                      */
 };
 
 static void
 group_of(struct group *g, int first)
 {
-    int i;
+    int i, k, at = first, end = first + GROUP;
 
-    g->n_line = 0;
-    g->n_para = 0;
-    for (i = first; i < first + GROUP && i < N_STEPS; i++) {
-        if (digit_of(i) == 0) {
-            g->line[g->n_line++] = i;
-        } else {
-            g->para[g->n_para++] = i;
+    memset(g, 0, sizeof *g);
+    end = end < N_STEPS ? end : N_STEPS;
+    while (at < end && g->n < BLOCKS) {
+        int d = digit_of(at);
+        bool two = d == 0 && at + 1 < N_STEPS;
+
+        if (two && at + 1 == end) {
+            break; /* the next group's */
+        }
+        d = two ? digit_of(at + 1) : d;
+        k = !two ? SHORT : d ? SUM : BARE;
+        g->kind[g->n] = (uint8_t)k;
+        g->two[g->n] = two;
+        g->digit[g->n] = (int8_t)d;
+        g->block[k][g->count[k]++] = (uint8_t)g->n++;
+        at += two ? 2 : 1;
+    }
+    g->steps = at - first;
+    for (k = 0; k < KINDS; k++) {
+        g->first[k + 1] = g->first[k] + (g->count[k] + LANES - 1) / LANES;
+        for (i = 0; i < g->count[k]; i++) {
+            g->lane[g->block[k][i]] = LANES * g->first[k] + i;
         }
     }
-    g->v_line = (g->n_line + LANES - 1) / LANES;
-    g->v_para = (g->n_para + LANES - 1) / LANES;
 }
 
-/* Vectors of all lines, for MCX_NAF_LEN steps of which 352 are parabolas:
- * at most one vector of each kind in a group is not full. */
-enum {
-    N_GROUPS = (N_STEPS + GROUP - 1) / GROUP,
-    N_PARA = 352,
-    LINE_VECTORS = 2 * ((N_STEPS - N_PARA) / LANES + N_GROUPS)
-                   + 3 * (N_PARA / LANES + N_GROUPS)
-};
+/* Vectors of all blocks: what the digits of q - 1 come to. */
+enum { LINE_VECTORS = LANES == 8 ? 335 : 2395 };
+_Static_assert(LANES == 8 || LANES == 1, "LINE_VECTORS");
 
 /* Working space of one group; the vectors are in the order of the table. */
-enum { GROUP_V = GROUP / LANES + 2 };
+enum { GROUP_V = BLOCKS / LANES + KINDS };
 struct line_work {
-    fv x[GROUP_V], y[GROUP_V], z[GROUP_V];
-    fv inv[2 * GROUP_V], tmp[2 * GROUP_V];
-    fv ky[GROUP_V]; /* of +-K */
+    fv x[GROUP_V], y[GROUP_V], z[GROUP_V]; /* D, then affine in x, y */
+    fv m[GROUP_V];                         /* mZ, then m               */
+    fv n[GROUP_V], t[GROUP_V];
+    fv ky[GROUP_V];                        /* of dK                    */
+    fv inv[GROUP_V], tmp[GROUP_V];
 };
 _Static_assert(sizeof(struct line_work) <= MCX_WORK_SIZE, "working space");
 
-/* C as lane 'at' of the group; with +-K's y for a parabola. */
 static void
-record(struct line_work *lw, int at, const struct walk *w, int digit)
+record(struct line_work *lw, int at, const struct jacobian *d,
+       const fe *slope)
 {
-    fv_set(&lw->x[at / LANES], at % LANES, &w->c.x);
-    fv_set(&lw->y[at / LANES], at % LANES, &w->c.y);
-    fv_set(&lw->z[at / LANES], at % LANES, &w->c.z);
-    fv_set(&lw->ky[at / LANES], at % LANES,
-           digit < 0 ? &w->neg_y : &w->k.y);
+    fv_set(&lw->x[at / LANES], at % LANES, &d->x);
+    fv_set(&lw->y[at / LANES], at % LANES, &d->y);
+    fv_set(&lw->z[at / LANES], at % LANES, &d->z);
+    fv_set(&lw->m[at / LANES], at % LANES, slope);
 }
 
-/* The steps of a group walked, C before each recorded.  Lanes that no step
- * fills keep a step of their kind, so that every inversion is of something. */
+/* The steps of a group walked, D of each block recorded.  Lanes that no
+ * block fills repeat the last one, so that every inversion is of something. */
 static void
 record_group(struct line_work *lw, const struct group *g, struct walk *w,
              int first)
 {
-    int i, at, line = 0, para = g->v_line * LANES;
+    uint64_t neg[GROUP_V * LANES] = { 0 };
+    int i, at, end, step = first;
+    fe slope;
+    fv ky;
 
-    for (i = first; i < first + GROUP && i < N_STEPS; i++) {
-        int digit = digit_of(i), *next = digit ? &para : &line;
-        int end = digit ? g->v_line * LANES + g->n_para : g->n_line;
+    fe_one(&slope); /* SHORT blocks have no use for it */
+    for (i = 0; i < g->n; i++) {
+        int k = g->kind[i];
 
-        record(lw, *next, w, digit);
-        *next += 1;
-        for (at = *next; at == end || (at > end && at % LANES != 0); at++) {
-            if (at % LANES == 0) {
-                break;
-            }
-            record(lw, at, w, digit);
+        if (g->two[i]) {
+            walk_double(&w->c, &slope);
+            step++;
         }
-        walk_step(w, i);
+        end = g->block[k][g->count[k] - 1] == i ? LANES * g->first[k + 1]
+                                                : g->lane[i] + 1;
+        for (at = g->lane[i]; at < end; at++) {
+            record(lw, at, &w->c, &slope);
+            neg[at] = mcx_mask(g->digit[i] < 0);
+        }
+        walk_step(w, step++);
     }
+    mcx_wipe(&slope, sizeof slope);
+    fv_all(&ky, &w->k.y);
+    for (i = 0; i < g->first[KINDS]; i++) {
+        lw->ky[i] = ky;
+        fv_neg_if(&lw->ky[i], neg + LANES * i);
+    }
+    mcx_wipe(&ky, sizeof ky);
 }
 
+/* n, m, and D affine, by one inversion of 2YZ. */
 static void
-affine_group(struct line_work *lw, int n)
+tangents(struct line_work *lw, int n)
 {
-    fv t;
+    fv t, u;
     int i;
 
-    memcpy(lw->inv, lw->z, (size_t)n * sizeof *lw->inv);
+    for (i = 0; i < n; i++) {
+        fv_add(&t, &lw->y[i], &lw->y[i]);
+        fv_mul(&lw->inv[i], &t, &lw->z[i]);
+    }
     fv_inv_many(lw->inv, n, lw->tmp);
     for (i = 0; i < n; i++) {
-        fv_mul(&t, &lw->inv[i], &lw->inv[i]);
+        fv_mul(&t, &lw->z[i], &lw->z[i]);
+        fv_sub(&u, &lw->x[i], &t);
+        fv_add(&t, &lw->x[i], &t);
+        fv_mul(&t, &t, &u);
+        fv_add(&u, &t, &t);
+        fv_add(&u, &u, &t);
+        fv_mul(&lw->n[i], &u, &lw->inv[i]); /* 3(X^2 - Z^4)/2YZ */
+        fv_add(&t, &lw->y[i], &lw->y[i]);
+        fv_mul(&u, &t, &lw->inv[i]);        /* 1/Z */
+        fv_mul(&lw->m[i], &lw->m[i], &u);
+        fv_mul(&t, &u, &u);
         fv_mul(&lw->x[i], &lw->x[i], &t);
-        fv_mul(&t, &t, &lw->inv[i]);
+        fv_mul(&t, &t, &u);
         fv_mul(&lw->y[i], &lw->y[i], &t);
     }
     mcx_wipe(&t, sizeof t);
+    mcx_wipe(&u, sizeof u);
 }
 
-/* line = 3(x^2 - 1)/2y, that times x, less y */
+/* t where K is added, by one inversion of Dx - Kx. */
 static void
-tangent(fv line[2], const fv *x, const fv *y, const fv *inv_2y,
-        const fv *one)
+chords(struct line_work *lw, const struct group *g, const fv *kx)
 {
-    fv m, t;
+    int first = g->first[SUM], n = g->first[KINDS] - first, i;
+    fv u;
 
-    fv_mul(&t, x, x);
-    fv_sub(&t, &t, one);
-    fv_add(&m, &t, &t);
-    fv_add(&m, &m, &t);
-    fv_mul(&m, &m, inv_2y);
-    fv_mul(&t, &m, x);
-    fv_sub(&t, &t, y);
-    line[0] = m;
-    line[1] = t;
-    fv_for_chain(&line[0]);
-    fv_for_chain(&line[1]);
+    for (i = 0; i < n; i++) {
+        fv_sub(&lw->inv[i], &lw->x[first + i], kx);
+    }
+    fv_inv_many(lw->inv, n, lw->tmp);
+    for (i = 0; i < n; i++) {
+        fv_sub(&u, &lw->y[first + i], &lw->ky[first + i]);
+        fv_mul(&u, &u, &lw->inv[i]);
+        fv_sub(&u, &u, &lw->n[first + i]);
+        fv_mul(&lw->t[first + i], &u, &lw->inv[i]);
+    }
+    mcx_wipe(&u, sizeof u);
 }
 
+/* 1/(1 - 2tm) for the SUM blocks, in inv. */
 static void
-parabola(fv line[3], const fv *x, const fv *y, const fv *kx, const fv *ky,
-         const fv *inv_2y, const fv *inv_dx)
+leading(struct line_work *lw, const struct group *g, const fv *one)
+{
+    int sums = g->first[SUM], n = g->first[SHORT] - sums, i;
+    fv t;
+
+    for (i = 0; i < n; i++) {
+        fv_mul(&t, &lw->t[sums + i], &lw->m[sums + i]);
+        fv_add(&t, &t, &t);
+        fv_sub(&lw->inv[i], one, &t);
+    }
+    fv_inv_many(lw->inv, n, lw->tmp);
+    mcx_wipe(&t, sizeof t);
+}
+
+/* c: A's coefficients of X^2, X, 1 and B's of 1, with t = 0 for NULL. */
+static void
+coefs_in_x(fv c[4], const fv *x, const fv *y, const fv *m, const fv *n,
+           const fv *t, const fv *one)
 {
     static const fv zero;
-    fv l, d, t, u;
+    fv s, e, x3, u, v, ty2 = zero;
 
-    fv_sub(&l, y, ky);
-    fv_mul(&l, &l, inv_dx);
-    fv_mul(&t, &l, &l);
-    fv_add(&u, x, kx);
-    fv_sub(&t, &t, &u);  /* x3 */
-    fv_shrink(&t);
-    fv_sub(&t, x, &t);
-    fv_mul(&d, &t, inv_2y);
-    fv_sub(&line[2], &zero, &d);
-    fv_mul(&u, &u, &d);
-    fv_sub(&line[0], &l, &u);
-    fv_mul(&t, kx, &d);
-    fv_sub(&t, &l, &t);
+    fv_add(&s, m, n);
+    fv_add(&x3, x, x);
+    fv_add(&x3, &x3, x);
+    fv_mul(&e, m, n);
+    fv_add(&e, &e, &x3);
+    u = zero;
+    v = *y;
+    if (t) {
+        fv_mul(&u, m, m);
+        fv_add(&u, &u, &x3);
+        fv_mul(&u, &u, t);
+        fv_sub(&v, n, m);
+        fv_mul(&v, &v, t);
+        fv_add(&v, &v, &v);
+        fv_add(&v, &v, one);
+        fv_mul(&v, &v, y);
+        fv_mul(&ty2, t, y);
+        fv_add(&ty2, &ty2, &ty2);
+    }
+    fv_sub(&u, &u, &s);
+    fv_sub(&c[0], &u, m);
+    fv_mul(&u, &e, m);
+    fv_mul(&x3, &x3, &s);
+    fv_add(&u, &u, &x3);
+    fv_sub(&c[1], &v, &u);
+    fv_add(&e, &e, &ty2);
+    fv_add(&u, n, n);
+    fv_add(&u, &u, m);
+    fv_mul(&u, &u, &s);
+    fv_sub(&u, &e, &u);
+    fv_mul(&c[2], &u, y);
+    fv_mul(&u, &s, m);
+    fv_add(&c[3], &e, &u);
+    mcx_wipe(&s, sizeof s);
+    mcx_wipe(&e, sizeof e);
+    mcx_wipe(&u, sizeof u);
+    mcx_wipe(&v, sizeof v);
+    mcx_wipe(&x3, sizeof x3);
+    mcx_wipe(&ty2, sizeof ty2);
+}
+
+/* X = -(u + Dx) put in, u being R's x: the polynomials in u. */
+static void
+line_bare(fv *out, const struct line_work *lw, int i, const fv *one)
+{
+    const fv *x = &lw->x[i];
+    fv c[4], t;
+
+    coefs_in_x(c, x, &lw->y[i], &lw->m[i], &lw->n[i], NULL, one);
+    fv_shrink(&c[0]);
+    fv_shrink(&c[1]);
+    out[0] = c[0];
+    fv_mul(&t, &c[0], x);
+    fv_sub(&c[0], &t, &c[1]);
+    fv_add(&out[1], &c[0], &t);
+    fv_mul(&t, &c[0], x);
+    fv_add(&out[2], &t, &c[2]);
+    fv_sub(&out[3], &c[3], x);
+    mcx_wipe(c, sizeof c);
+    mcx_wipe(&t, sizeof t);
+}
+
+static void
+line_sum(fv *out, const struct line_work *lw, int i, const fv *by,
+         const fv *one)
+{
+    static const fv zero;
+    const fv *x = &lw->x[i];
+    fv c[4], c3, t, u;
+    int j;
+
+    coefs_in_x(c, x, &lw->y[i], &lw->m[i], &lw->n[i], &lw->t[i], one);
+    for (j = 0; j < 4; j++) {
+        fv_mul(&c[j], &c[j], by);
+    }
+    fv_mul(&c3, &lw->t[i], by);
+    fv_sub(&out[0], &zero, &c3);
+    fv_mul(&t, &c3, x);
+    fv_add(&u, &t, &t);
+    fv_add(&u, &u, &t);
+    fv_sub(&out[1], &c[0], &u);
+    fv_add(&out[2], &out[1], &c[0]); /* 2 c2 - 3 c3 Dx */
+    fv_mul(&out[2], &out[2], x);
+    fv_sub(&out[2], &out[2], &c[1]);
+    fv_sub(&t, &c[0], &t);
     fv_mul(&t, &t, x);
-    fv_sub(&line[1], &t, y);
-    fv_for_chain(&line[0]);
-    fv_for_chain(&line[1]);
-    fv_for_chain(&line[2]);
+    fv_sub(&t, &t, &c[1]);
+    fv_mul(&t, &t, x);
+    fv_add(&out[3], &t, &c[2]);
+    fv_sub(&out[4], &c[3], x);
+    mcx_wipe(c, sizeof c);
+    mcx_wipe(&c3, sizeof c3);
+    mcx_wipe(&t, sizeof t);
+    mcx_wipe(&u, sizeof u);
+}
+
+static void
+line_short(fv *out, const struct line_work *lw, int i)
+{
+    fv t;
+
+    out[0] = lw->t[i];
+    fv_mul(&t, &lw->t[i], &lw->x[i]);
+    fv_add(&out[1], &t, &lw->n[i]);
+    fv_mul(&out[2], &out[1], &lw->x[i]);
+    fv_sub(&out[2], &out[2], &lw->y[i]);
+    fv_add(&out[1], &out[1], &t);
+    mcx_wipe(&t, sizeof t);
 }
 
 /* The vectors of one group; returns where the next one's begin. */
@@ -501,29 +672,29 @@ static fv *
 lines_of_group(fv *out, struct line_work *lw, const struct group *g,
                const struct walk *w)
 {
-    int n = g->v_line + g->v_para, i;
     fv kx, one;
+    int i, j, k;
     fe t;
 
     fv_all(&kx, &w->k.x);
     fe_one(&t);
     fv_all(&one, &t);
-    affine_group(lw, n);
-    for (i = 0; i < n; i++) {
-        fv_add(&lw->inv[i], &lw->y[i], &lw->y[i]);
-    }
-    for (i = 0; i < g->v_para; i++) {
-        fv_sub(&lw->inv[n + i], &lw->x[g->v_line + i], &kx);
-    }
-    fv_inv_many(lw->inv, n + g->v_para, lw->tmp);
-    for (i = 0; i < n; i++) {
-        if (i < g->v_line) {
-            tangent(out, &lw->x[i], &lw->y[i], &lw->inv[i], &one);
-            out += 2;
-        } else {
-            parabola(out, &lw->x[i], &lw->y[i], &kx, &lw->ky[i],
-                     &lw->inv[i], &lw->inv[n + i - g->v_line]);
-            out += 3;
+    tangents(lw, g->first[KINDS]);
+    chords(lw, g, &kx);
+    leading(lw, g, &one);
+    for (k = 0; k < KINDS; k++) {
+        for (i = g->first[k]; i < g->first[k + 1]; i++) {
+            if (k == BARE) {
+                line_bare(out, lw, i, &one);
+            } else if (k == SUM) {
+                line_sum(out, lw, i, &lw->inv[i - g->first[SUM]], &one);
+            } else {
+                line_short(out, lw, i);
+            }
+            for (j = 0; j < coefs_of[k]; j++) {
+                fv_for_chain(&out[j]);
+            }
+            out += coefs_of[k];
         }
     }
     mcx_wipe(&kx, sizeof kx);
@@ -546,12 +717,12 @@ be_lines(void *lines, const uint8_t k[MCX_PT], void *work)
         return false;
     }
     walk_start(&w, &a);
-    for (i = 0; i < N_STEPS; i += GROUP) {
+    for (i = 0; i < N_STEPS; i += g.steps) {
         group_of(&g, i);
         record_group(lw, &g, &w, i);
         out = lines_of_group(out, lw, &g, &w);
     }
-    ok = walk_closed(&w);
+    ok = walk_closed(&w) && out - (fv *)lines == LINE_VECTORS;
     mcx_wipe(&a, sizeof a);
     mcx_wipe(&w, sizeof w);
     mcx_wipe(lw, sizeof *lw);
@@ -586,56 +757,119 @@ fe2_mul_line(struct fe2 *f, const fe *a)
     f->re = u;
 }
 
-/* f = f^2 (a_j + i) for n of them, one after the other. */
+#endif
+
+#ifndef FE2_OWN
+/* What a block multiplies by: a + i, or a + i b where it has two squarings; nb
+ * is -b. */
+struct fe2_factor { fe a, b, nb; };
+
+/* The blocks of a group, one after the other. */
 static void
-fe2_steps(struct fe2 *f, const fe *a, int n)
+fe2_blocks(struct fe2 *f, const struct fe2_factor *s, const uint8_t *two,
+           int n)
 {
+    fe t;
     int i;
 
     for (i = 0; i < n; i++) {
         fe2_sqr(f);
-        fe2_mul_line(f, &a[i]);
+        if (!two[i]) {
+            fe2_mul_line(f, &s[i].a);
+            continue;
+        }
+        fe2_sqr(f);
+        fv_acc2(&t, &f->re, &s[i].a, &f->im, &s[i].nb);
+        fv_acc2(&f->im, &f->re, &s[i].b, &f->im, &s[i].a);
+        f->re = t;
     }
+    mcx_wipe(&t, sizeof t);
 }
 #endif
 
+/* R's x/y, 1/y, x^2/y, x^3/y; x in the chain's form; the blocks of a group
+ * evaluated, and room for lanes that no block fills. */
 struct miller {
-    fv x, y, xx;   /* x/y, 1/y, x^2/y of R            */
-    fe a[GROUP];   /* the lines of a group evaluated   */
-    fe spare;      /* for lanes that no step fills     */
+    fv x, y, xx, xxx, xc;
+    struct fe2_factor s[BLOCKS], spare;
     struct fe2 f;
 };
 
+static void
+evaluate(struct miller *m, const fv *line, int kind,
+         struct fe2_factor *const to[LANES])
+{
+    fe *a[LANES], *b[LANES], *nb[LANES];
+    fv t;
+    int j;
+
+    for (j = 0; j < LANES; j++) {
+        a[j] = &to[j]->a;
+        b[j] = &to[j]->b;
+        nb[j] = &to[j]->nb;
+    }
+    if (kind == SUM) {
+        fv_acc4(&t, &line[0], &m->xxx, &line[1], &m->xx, &line[2], &m->x,
+                &line[3], &m->y);
+    } else {
+        fv_acc3(&t, &line[0], &m->xx, &line[1], &m->x, &line[2], &m->y);
+    }
+    fv_chain(a, &t);
+    if (kind != SHORT) {
+        fv_sub(&t, &line[coefs_of[kind] - 1], &m->xc);
+        fv_chain(b, &t);
+        fv_sub(&t, &m->xc, &line[coefs_of[kind] - 1]);
+        fv_chain(nb, &t);
+    }
+    mcx_wipe(&t, sizeof t);
+}
+
 static const fv *
-miller_group(struct miller *m, const fv *line, int first)
+miller_group(struct miller *m, const fv *line, const struct group *g)
+{
+    struct fe2_factor *to[LANES];
+    int i, j, k;
+
+    for (k = 0; k < KINDS; k++) {
+        for (i = 0; i < g->count[k]; i += LANES) {
+            for (j = 0; j < LANES; j++) {
+                to[j] = i + j < g->count[k] ? &m->s[g->block[k][i + j]]
+                                            : &m->spare;
+            }
+            evaluate(m, line, k, to);
+            line += coefs_of[k];
+        }
+    }
+    fe2_blocks(&m->f, m->s, g->two, g->n);
+    return line;
+}
+
+/* The loop itself over the lines of K, evaluated at [i]R, in m->f. */
+static void
+miller(struct miller *m, const fv *line, const struct affine *r)
 {
     struct group g;
-    fe *to[LANES];
-    fv t;
-    int i, j;
+    fe t;
+    int i;
 
-    group_of(&g, first);
-    for (i = 0; i < g.v_line + g.v_para; i++) {
-        bool para = i >= g.v_line;
-        int n = para ? g.n_para : g.n_line;
-        int at = LANES * (para ? i - g.v_line : i);
-
-        for (j = 0; j < LANES; j++) {
-            to[j] = at + j >= n ? &m->spare
-                    : &m->a[(para ? g.para : g.line)[at + j] - first];
-        }
-        if (para) {
-            fv_acc3(&t, &line[0], &m->x, &line[1], &m->y, &line[2], &m->xx);
-            line += 3;
-        } else {
-            fv_acc2(&t, &line[0], &m->x, &line[1], &m->y);
-            line += 2;
-        }
-        fv_chain(to, &t);
+    memset(&m->spare, 0, sizeof m->spare);
+    fe_inv(&t, &r->y);
+    fv_all(&m->y, &t);
+    fe_mul(&t, &t, &r->x);
+    fv_all(&m->x, &t);
+    fe_mul(&t, &t, &r->x);
+    fv_all(&m->xx, &t);
+    fe_mul(&t, &t, &r->x);
+    fv_all(&m->xxx, &t);
+    fv_all(&m->xc, &r->x);
+    fv_for_chain(&m->xc);
+    fe_one(&m->f.re);
+    memset(&m->f.im, 0, sizeof m->f.im);
+    for (i = 0; i < N_STEPS; i += g.steps) {
+        group_of(&g, i);
+        line = miller_group(m, line, &g);
     }
-    fe2_steps(&m->f, m->a, N_STEPS - first < GROUP ? N_STEPS - first : GROUP);
     mcx_wipe(&t, sizeof t);
-    return line;
 }
 
 /* w = im / re */
@@ -660,28 +894,15 @@ static bool
 be_pair(uint8_t w[8 * MCX_W], bool *defined, const void *lines,
         const uint8_t r[MCX_PT])
 {
-    const fv *line = lines;
     struct miller m;
     struct affine p;
-    fe t;
-    int i;
 
     mcx_wipe(w, 8 * MCX_W);
     *defined = false;
     if (!point_read(&p, r)) {
         return false;
     }
-    fe_inv(&t, &p.y);
-    fv_all(&m.y, &t);
-    fe_mul(&t, &t, &p.x);
-    fv_all(&m.x, &t);
-    fe_mul(&t, &t, &p.x);
-    fv_all(&m.xx, &t);
-    fe_one(&m.f.re);
-    memset(&m.f.im, 0, sizeof m.f.im);
-    for (i = 0; i < N_STEPS; i += GROUP) {
-        line = miller_group(&m, line, i);
-    }
+    miller(&m, lines, &p);
     fe2_sqr(&m.f); /* v^c, c = (p + 1)/q = 4 */
     fe2_sqr(&m.f);
     *defined = represent(w, &m.f);

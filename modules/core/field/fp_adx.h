@@ -152,7 +152,7 @@ adx_carry(uint64_t *t, int at, uint64_t c)
     }
 }
 
-/* t = t / R mod p in t_16..32, for t < 3 p^2 (t_32 included): below 2.8 p. */
+/* t = t / R mod p in t_16..32, for t < 4 p^2 (t_32 included): below 3.4 p. */
 static inline void
 adx_redc(uint64_t *t)
 {
@@ -183,7 +183,7 @@ fp_mul(uint64_t *r, const uint64_t *a, const uint64_t *b)
     mcx_w_reduce_to(r, t + MCX_W, t[2 * MCX_W], mcx_w_p);
 }
 
-/* r = (a_0 b_0 + ... + a_(n-1) b_(n-1)) / R mod p, n up to 3. */
+/* r = (a_0 b_0 + ... + a_(n-1) b_(n-1)) / R mod p, n up to 4. */
 static inline void
 fp_acc(uint64_t *r, const uint64_t *const *a, const uint64_t *const *b, int n)
 {
@@ -200,7 +200,7 @@ fp_acc(uint64_t *r, const uint64_t *const *a, const uint64_t *const *b, int n)
     }
     adx_redc(t);
     memcpy(r, t + MCX_W, 8 * MCX_W);
-    mcx_w_reduce3(r, t[2 * MCX_W]);
+    mcx_w_reduce4(r, t[2 * MCX_W]);
 }
 
 #include "fp_portable.h"

@@ -127,6 +127,20 @@ ifma_partial(v8 w[3], const struct moved *a, const uint64_t *b)
     }
 }
 
+/* The same for one more product, added to 'w'. */
+IFMA_INLINE void
+ifma_more(v8 w[3], const struct moved *a, const uint64_t *b)
+{
+    v8 b0 = v_all(b[0]), b1 = v_all(b[1]);
+    int i;
+
+#pragma GCC unroll 3
+    for (i = 0; i < 3; i++) {
+        w[i] = v_hi(v_lo(w[i], a->v[0][i], b0), a->v[1][i], b0);
+        w[i] = v_hi(v_lo(w[i], a->v[1][i], b1), a->v[2][i], b1);
+    }
+}
+
 IFMA_INLINE void
 ifma_round(struct raw *t, const v8 w[3], const struct moved *m)
 {
@@ -403,28 +417,88 @@ fe2_sqr(struct fe2 *f)
     raw_reduce(f->im.l, &y);
 }
 
-/* f = f^2 (a_i + i) for n of them, one after the other.  Between the steps
- * re < 7N and im < 4N: of the square, x < 1.1N and 2y < 2.2N; times a, each
- * below 1.1N; re = xa - 2y + 4N, im = 2ya + x. */
-static __attribute__((unused)) void
-fe2_steps(struct fe2 *f, const fe *a, int n)
+/* (re + i im)(a + i b), not carried: re a + im nb, re b + im a, each with one
+ * reduction for its two products.  Limbs stay below 11 * 12 * 2^52. */
+IFMA_INLINE void
+raw_mul_complex(struct raw *re, struct raw *im, const uint64_t *a,
+                const uint64_t *b, const uint64_t *nb)
 {
-    struct raw re = raw_load(f->re.l), im = raw_load(f->im.l), s, d, x, y;
+    struct moved mr, mi, m;
+    struct raw n = raw_load(mcx_h_m);
+    v8 w0[3], w1[3], z[3] = { v_zero(), v_zero(), v_zero() };
+    int i;
+
+    move_up(&m, &n);
+    move_up(&mr, re);
+    move_up(&mi, im);
+    ifma_partial(re->v, &mr, a);
+    ifma_more(re->v, &mi, nb);
+    ifma_partial(im->v, &mr, b);
+    ifma_more(im->v, &mi, a);
+#pragma GCC unroll 1
+    for (i = 2; i < 2 * ROUNDS_H; i += 2) {
+        ifma_partial(w0, &mr, a + i);
+        ifma_more(w0, &mi, nb + i);
+        ifma_partial(w1, &mr, b + i);
+        ifma_more(w1, &mi, a + i);
+        ifma_round(re, w0, &m);
+        ifma_round(im, w1, &m);
+    }
+    ifma_round(re, z, &m);
+    ifma_round(im, z, &m);
+}
+
+/* One squaring of a chain, raw: re < 1.1N and im < 2.2N come out of re < 7N
+ * and im < 4N. */
+IFMA_INLINE void
+chain_sqr(struct raw *re, struct raw *im, uint64_t b[2][MCX_H])
+{
+    struct raw s, d;
+    int j;
+
+    square_factors(re, im, &s, &d);
+    raw_store(b[0], &d);
+    raw_store(b[1], im);
+    raw_mul2(&d, &s, b[0], im, re, b[1]);
+    *re = d;
+#pragma GCC unroll 3
+    for (j = 0; j < 3; j++) {
+        im->v[j] = v_add(im->v[j], im->v[j]);
+    }
+}
+
+/* What a block of the Miller loop multiplies by: a + i, or where a block has
+ * two squarings a + i b; nb is -b. */
+struct fe2_factor { fe a, b, nb; };
+
+/* f = f^2 (a_i + i), or f^4 (a_i + i b_i) where two[i], for n of them, one
+ * after the other.  Between the blocks re < 7N and im < 4N: a square's parts
+ * are below 1.1N and 2.2N; a, b and -b are numbers of the lanes, far below N,
+ * so that after f^4 (..) both parts are below 1.1N, and after f^2 (a + i)
+ * re = xa - y + 4N and im = ya + x are. */
+static __attribute__((unused)) void
+fe2_blocks(struct fe2 *f, const struct fe2_factor *s, const uint8_t *two,
+           int n)
+{
+    struct raw re = raw_load(f->re.l), im = raw_load(f->im.l), x, y;
     struct raw pad = raw_load(mcx_h_pad);
     _Alignas(64) uint64_t b[2][MCX_H];
     int i, j;
 
     for (i = 0; i < n; i++) {
-        square_factors(&re, &im, &s, &d);
-        raw_store(b[0], &d);
-        raw_store(b[1], &im);
-        raw_mul2(&x, &s, b[0], &y, &re, b[1]);
-        for (j = 0; j < 3; j++) {
-            y.v[j] = v_add(y.v[j], y.v[j]);
+        chain_sqr(&re, &im, b);
+        if (two[i]) {
+            chain_sqr(&re, &im, b);
+            raw_carry(&re);
+            raw_carry(&im);
+            raw_mul_complex(&re, &im, s[i].a.l, s[i].b.l, s[i].nb.l);
+            continue;
         }
-        raw_carry(&x);
-        raw_carry(&y);
-        raw_mul2(&re, &x, a[i].l, &im, &y, a[i].l);
+        raw_carry(&re);
+        raw_carry(&im);
+        x = re;
+        y = im;
+        raw_mul2(&re, &x, s[i].a.l, &im, &y, s[i].a.l);
         for (j = 0; j < 3; j++) {
             re.v[j] = v_add(re.v[j], v_sub(pad.v[j], y.v[j]));
             im.v[j] = v_add(im.v[j], x.v[j]);
@@ -464,9 +538,9 @@ fv_products(fv *r, const fv *const *a, const fv *const *b, const int n)
         t[i] = z;
     }
     for (i = 0; i < MCX_L; i++) {
-        v8 x[3];
+        v8 x[4];
 
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (h = 0; h < n; h++) {
             x[h] = b[h]->l[i];
             t[0] = v_lo(t[0], a[h]->l[0], x[h]);
@@ -476,7 +550,7 @@ fv_products(fv *r, const fv *const *a, const fv *const *b, const int n)
 #pragma GCC unroll 20
         for (j = 1; j < MCX_L; j++) {
             u = t[j];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (h = 0; h < n; h++) {
                 u = v_lo(u, a[h]->l[j], x[h]);
                 u = v_hi(u, a[h]->l[j - 1], x[h]);
@@ -486,7 +560,7 @@ fv_products(fv *r, const fv *const *a, const fv *const *b, const int n)
         }
         t[0] = v_add(t[0], c);
         u = v_hi(z, v_all(mcx_l_p[MCX_L - 1]), q);
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (h = 0; h < n; h++) {
             u = v_hi(u, a[h]->l[MCX_L - 1], x[h]);
         }
@@ -527,7 +601,7 @@ fv_mul(fv *r, const fv *a, const fv *b)
     L_CHECK(r, 2);
 }
 
-static __attribute__((noinline)) void
+static __attribute__((noinline, unused)) void
 fv_acc2(fv *r, const fv *a0, const fv *b0, const fv *a1, const fv *b1)
 {
     const fv *a[2] = { a0, a1 }, *b[2] = { b0, b1 };
@@ -536,13 +610,23 @@ fv_acc2(fv *r, const fv *a0, const fv *b0, const fv *a1, const fv *b1)
     L_CHECK(r, 2);
 }
 
-static __attribute__((noinline)) void
+static __attribute__((noinline, unused)) void
 fv_acc3(fv *r, const fv *a0, const fv *b0, const fv *a1, const fv *b1,
         const fv *a2, const fv *b2)
 {
     const fv *a[3] = { a0, a1, a2 }, *b[3] = { b0, b1, b2 };
 
     fv_products(r, a, b, 3);
+    L_CHECK(r, 2);
+}
+
+static __attribute__((noinline, unused)) void
+fv_acc4(fv *r, const fv *a0, const fv *b0, const fv *a1, const fv *b1,
+        const fv *a2, const fv *b2, const fv *a3, const fv *b3)
+{
+    const fv *a[4] = { a0, a1, a2, a3 }, *b[4] = { b0, b1, b2, b3 };
+
+    fv_products(r, a, b, 4);
     L_CHECK(r, 2);
 }
 

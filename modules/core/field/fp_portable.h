@@ -50,9 +50,9 @@ fp_mul(uint64_t *restrict r, const uint64_t *a, const uint64_t *b)
     memcpy(r, t, sizeof t);
 }
 
-/* r = (a_0 b_0 + ... + a_(n-1) b_(n-1)) / R mod p, n up to 3, all rounds of
+/* r = (a_0 b_0 + ... + a_(n-1) b_(n-1)) / R mod p, n up to 4, all rounds of
  * the products before one reduction a round: t < (n + 1) p
- * before each, and 3p at the end. */
+ * before each, and 4p at the end. */
 static inline void
 fp_acc(uint64_t *restrict r, const uint64_t *const *a,
        const uint64_t *const *b, int n)
@@ -86,7 +86,7 @@ fp_acc(uint64_t *restrict r, const uint64_t *const *a,
         t[MCX_W] = over + (uint64_t)(d >> 64);
     }
     memcpy(r, t, 8 * MCX_W);
-    mcx_w_reduce3(r, t[MCX_W]);
+    mcx_w_reduce4(r, t[MCX_W]);
 }
 #endif
 
@@ -191,6 +191,17 @@ fv_acc3(fv *r, const fv *a0, const fv *b0, const fv *a1, const fv *b1,
     const uint64_t *b[3] = { b0->w, b1->w, b2->w };
 
     fp_acc(r->w, a, b, 3);
+    FP_CHECK(r);
+}
+
+static inline void
+fv_acc4(fv *r, const fv *a0, const fv *b0, const fv *a1, const fv *b1,
+        const fv *a2, const fv *b2, const fv *a3, const fv *b3)
+{
+    const uint64_t *a[4] = { a0->w, a1->w, a2->w, a3->w };
+    const uint64_t *b[4] = { b0->w, b1->w, b2->w, b3->w };
+
+    fp_acc(r->w, a, b, 4);
     FP_CHECK(r);
 }
 

@@ -161,8 +161,8 @@ single(void **state)
     BN_CTX_free(b.ctx);
 }
 
-/* All lanes: a sum of three products, sums and differences, through the
- * chain's form and the table's. */
+/* All lanes: sums of three and four products, sums and differences, through
+ * the chain's form and the table's. */
 static void
 lanes(void **state)
 {
@@ -178,7 +178,7 @@ lanes(void **state)
     }
     bn_set(b.p, mcx_w_p);
     for (i = rounds() / LANES; i > 0; i--) {
-        fv x[6], r, s, t, m;
+        fv x[6], r, s, t, m, four;
         fe a, chain[LANES], *to[LANES];
         uint64_t neg[LANES];
 
@@ -201,6 +201,8 @@ lanes(void **state)
             fv_get(&a, &m, l);
             same_ref(w[4][l], w[5][l], &a);
         }
+        fv_acc4(&four, &x[0], &x[1], &x[2], &x[3], &x[4], &x[5], &x[0],
+                &x[5]);
         fv_mul(&s, &r, &x[1]);
         fv_neg_if(&s, neg);
         fv_add(&t, &s, &x[2]);
@@ -218,6 +220,9 @@ lanes(void **state)
                         && BN_mul(u, n[4], n[5], b.ctx) && BN_add(v, v, u));
             fv_get(&a, &r, l);
             same_fe(&b, v, &a);
+            assert_true(BN_mul(u, n[0], n[5], b.ctx) && BN_add(u, u, v));
+            fv_get(&a, &four, l);
+            same_fe(&b, u, &a);
             assert_true(BN_mul(v, v, n[1], b.ctx));
             if (neg[l]) {
                 BN_set_negative(v, !BN_is_negative(v));

@@ -128,9 +128,9 @@ mcx_w_reduce(uint64_t *r, uint64_t top, const uint64_t *m)
     mcx_w_reduce_to(r, r, top, m);
 }
 
-/* r = (top, r) mod p for (top, r) < 3p: 2p = 2^1024 + m, then p. */
+/* r = (top, r) mod p for (top, r) < 4p: 2p = 2^1024 + m, then p. */
 static inline void
-mcx_w_reduce3(uint64_t *r, uint64_t top)
+mcx_w_reduce4(uint64_t *r, uint64_t top)
 {
     uint64_t m[MCX_W], borrow, keep;
     int i;
