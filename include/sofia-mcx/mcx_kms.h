@@ -190,6 +190,38 @@ MCX_API mcx_err mcx_kms_reply_read(struct mcx_kms_reply *out,
                                    const struct mcx_kms_expect *expect,
                                    struct mcx_text *text) MCX_MUST_USE;
 
+/* ---- KMS redirect response (TS 33.180 5.2.8 and D.4) ------------------- */
+
+#define MCX_MIME_KRR "application/vnd.3gpp.kmsredirectresponse+xml"
+#define MCX_NS_KRR "urn:3gpp:ns:mcsecKMSKRR:1.0"
+enum {
+    MCX_KRR_XML_MAX = 65536, /* octets of a document                */
+    MCX_KRR_KMS_MAX = 16,    /* KMSs it may propose                 */
+    MCX_KRR_CHAIN_MAX = 4    /* documents within each other         */
+};
+/* Who did not take a KMS that an I_MESSAGE names, and which would do. */
+struct mcx_krr {
+    char initiator[MCX_URI_MAX], receiver[MCX_URI_MAX]; /* of the message */
+    char rejected_kms[MCX_URI_MAX];
+    char entity[MCX_URI_MAX]; /* who made the document */
+    size_t n_kms;             /* 1 or more             */
+    char kms[MCX_KRR_KMS_MAX][MCX_URI_MAX];
+    unsigned n_embedded; /* read: documents that it was made from       */
+    bool has_signature;  /* read: there is one; nobody has judged it    */
+};
+/* Reads one.  Every element that is known must be in the namespace, once,
+ * and a URI; those of other namespaces are passed over.  One that embeds
+ * another is about the same message and proposes no KMS that the inner one
+ * does not.  'text' (NULL allowed) says what is wrong.
+ * MCX_E_MALFORMED, MCX_E_TOOBIG, MCX_E_NOMEM; MCX_E_POLICY: a chain that is
+ * about something else, or wider than what it was made from. */
+MCX_API mcx_err mcx_krr_read(struct mcx_krr *out, struct mcx_bytes xml,
+                             struct mcx_text *text) MCX_MUST_USE;
+/* malloc'ed, without a signature, free with mcx_kms_text_free().  MCX_E_ARG:
+ * something is missing or no URI. */
+MCX_API mcx_err mcx_krr_write(char **out, size_t *n,
+                              const struct mcx_krr *krr) MCX_MUST_USE;
+
 /* ---- mcptt-info -------------------------------------------------------- */
 
 #define MCX_MIME_MIKEY "application/mikey"

@@ -109,6 +109,8 @@ struct mcx_out {
     char *extra_headers; /* malloc'ed header lines, each ending CR LF; NULL */
     char *sdp_value;     /* malloc'ed "mikey BASE64" for the offer; NULL */
     struct mcx_key *key; /* staged; a reference the host drops at the end */
+    const char *kms; /* KMS of whom the key is sealed to, after a redirect;
+                        NULL: the one that the ring knows */
 };
 /* Adds a copy of 'body' as a part.  MCX_E_TOOBIG, MCX_E_NOMEM. */
 MCX_API mcx_err mcx_out_add(struct mcx_out *out, const char *type,

@@ -43,7 +43,15 @@
  *   module-dir  where modules are looked for first
  *   host-name   agent named in Warning headers (default "mcx")
  *   workers     threads of the pool; 0: one a core, at least 2
- *   queue       jobs that may wait for them (default 1024) */
+ *   queue       jobs that may wait for them (default 1024)
+ *   redirect    yes (default): a 488 for a KMS that is not ours carries a KMS
+ *               redirect response (TS 33.180 5.2.8); no: it does not
+ *   redirect-kms  KMSs, as in the user profile, that a redirect response may
+ *               send us to; without it none is obeyed
+ *   redirect-unsigned  no (default): one without a signature is refused, and
+ *               as no signature can be judged yet, every one is; yes: they
+ *               are taken as they come, which is for networks where nobody
+ *               else can answer for the peer */
 #ifndef MCX_SOFIA_H
 #define MCX_SOFIA_H
 
@@ -76,8 +84,10 @@ typedef enum {
     mcx_r_publish,
     mcx_r_download,
     mcx_r_invite,      /* only when the INVITE could not be prepared  */
-    mcx_i_identity     /* own keys came from a KMS: MCXTAG_PEER whose,
+    mcx_i_identity,    /* own keys came from a KMS: MCXTAG_PEER whose,
                           MCXTAG_KMS from where, MCXTAG_PERIOD_NO     */
+    mcx_i_redirect     /* 'nh': its request is sent once more, sealed
+                          under MCXTAG_KMS for MCXTAG_PEER            */
 } mcx_event_t;
 MCX_API const char *mcx_event_name(mcx_event_t event);
 

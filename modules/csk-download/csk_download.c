@@ -338,6 +338,7 @@ csk_download_prepare(void *state, struct mcx_out *out, struct mcx_why *why)
         .kind = MCX_KIND_CSK,
         .from = d->psi,
         .to = out->peer,
+        .to_kms = out->kms,
         .peer = host->peer(host, out->peer),
     };
 

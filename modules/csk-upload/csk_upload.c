@@ -145,6 +145,7 @@ add_key(const struct csk_upload *u, struct mcx_out *out, struct mcx_why *why)
         .kind = MCX_KIND_CSK,
         .from = host->self,
         .to = u->psi,
+        .to_kms = out->kms,
         .peer = host->peer(host, u->psi),
     };
 

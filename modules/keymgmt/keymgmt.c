@@ -70,6 +70,7 @@ keymgmt_prepare(void *state, struct mcx_out *out, struct mcx_why *why)
         .kind = MCX_KIND_PCK,
         .from = host->self,
         .to = out->peer,
+        .to_kms = out->kms,
         .peer = host->peer(host, out->peer),
     };
 

@@ -6,6 +6,7 @@
  * inside the stack.  Without that tag the judgement is only begun here, and
  * the engine waits when it makes the answer. */
 #include <config.h>
+#include <sofia-sip/sip_header.h>
 #include <sofia-sip/sip_status.h>
 #include <sofia-sip/sip_tag.h>
 #include <stdlib.h>
@@ -122,14 +123,16 @@ give_back(struct mcxs_hold *h)
     free_hold(h);
 }
 
+/* 'krr' NULL or what goes with it. */
 static void
-refuse(struct mcxs_hold *h, mcx_err err, const struct mcx_why *why,
-       bool warn_306)
+refuse_with(struct mcxs_hold *h, mcx_err err, const struct mcx_why *why,
+            bool warn_306, const struct mcxs_krr *krr)
 {
     mcx_t *mcx = h->mcx;
     int status = mcxs_status_of(err);
     su_home_t home[1] = { SU_HOME_INIT(home) };
     char *warning = NULL, *warning_306 = NULL;
+    sip_payload_t *body = NULL;
 
     unlist(h);
     mcxs_call_not_good(mcx, h->nh, err);
@@ -143,13 +146,17 @@ refuse(struct mcxs_hold *h, mcx_err err, const struct mcx_why *why,
                                      mcx->host.table.host_name);
         }
     }
+    if (status == 488 && krr && krr->xml) {
+        body = sip_payload_create(home, krr->xml, (issize_t)krr->n);
+    }
     if (!mcx->nua_gone) {
         nua_respond(h->nh, status, sip_status_phrase(status),
                     NUTAG_WITH_SAVED(h->first->saved),
                     TAG_IF(warning, SIPTAG_WARNING_STR(warning)),
                     TAG_IF(warning_306, SIPTAG_WARNING_STR(warning_306)),
                     TAG_IF(status == 503, SIPTAG_RETRY_AFTER_STR("5")),
-                    TAG_END());
+                    TAG_IF(body, SIPTAG_CONTENT_TYPE_STR(MCX_MIME_KRR)),
+                    TAG_IF(body, SIPTAG_PAYLOAD(body)), TAG_END());
         if (h->initial) {
             nua_handle_destroy(h->nh);
             mcxs_call_over(mcx, h->nh);
@@ -167,6 +174,13 @@ refuse(struct mcxs_hold *h, mcx_err err, const struct mcx_why *why,
     free_hold(h);
 }
 
+static void
+refuse(struct mcxs_hold *h, mcx_err err, const struct mcx_why *why,
+       bool warn_306)
+{
+    refuse_with(h, err, why, warn_306, NULL);
+}
+
 void
 mcxs_call_in_judged(struct mcxs_judge *j)
 {
@@ -174,6 +188,7 @@ mcxs_call_in_judged(struct mcxs_judge *j)
     mcx_t *mcx = j->mcx;
     bool warn_306 = j->verdict.warn_306;
     struct mcx_why why = j->why;
+    struct mcxs_krr krr = { NULL, 0 };
     mcx_err err = j->err;
 
     h->on_pool = false;
@@ -190,11 +205,15 @@ mcxs_call_in_judged(struct mcxs_judge *j)
         return; /* the beat goes on with it */
     }
     h->judge = NULL;
+    if (err != MCX_OK) {
+        mcxs_redirect_make_sdp(&krr, mcx, j->call.sdp, &why);
+    }
     mcxs_judge_free(j);
     if (err == MCX_OK) {
         give_back(h);
     } else {
-        refuse(h, err, &why, warn_306);
+        refuse_with(h, err, &why, warn_306, &krr);
+        mcx_kms_text_free(krr.xml, krr.n);
     }
 }
 

@@ -11,6 +11,7 @@
  *   call.c        call records, and the engine's operations
  *   call_in.c     INVITEs held until the offer is judged
  *   report.c      events to the application, log lines of refusals
+ *   redirect.c    KMS redirect responses: made and obeyed
  *   token.c       bearer tokens from the application
  *   su_post.c su_sink.c tags.c    loop, log, tags
  *   mime.c guard.c engine.c       bodies and soa, see their headers
@@ -157,6 +158,9 @@ int mcxs_send(mcx_t *mcx, enum mcx_purpose purpose, nua_handle_t *nh,
               tagi_t const *tags, bool refresh);
 int mcxs_response(mcx_t *mcx, nua_event_t event, int status,
                   char const *phrase, nua_handle_t *nh, sip_t const *sip);
+/* 1: tells of the end of an INVITE that is being tried again. */
+int mcxs_out_hush(mcx_t *mcx, nua_event_t event, nua_handle_t *nh,
+                  tagi_t const *tags);
 void mcxs_out_beat(mcx_t *mcx, int64_t now_ms);
 /* Gives up what was begun for 'nh', or, NULL, everything. */
 void mcxs_out_forget(mcx_t *mcx, nua_handle_t *nh);
@@ -175,6 +179,7 @@ struct mcxs_out {
     struct mcx_bytes app_body;
     bool took[MCXH_MODULES_MAX]; /* by place in the start order */
     bool sent, refresh, raw;
+    bool hush; /* the end of an INVITE that is tried again: not told */
     bool dead; /* given up while on the pool */
     int64_t give_up_ms;
     mcx_err err;
@@ -229,6 +234,24 @@ void mcxs_tell(mcx_t *mcx, mcx_event_t event, int status, char const *phrase,
 /* The Warning that goes with a refused I_MESSAGE. */
 char *mcxs_warning(su_home_t *home, const mcx_t *mcx, unsigned code,
                    const char *text);
+
+/* ---- redirect.c ---- */
+
+/* The document that goes with a refusal, when 'why' says that the I_MESSAGE
+ * 'mikey' (an offer: the one in 'sdp') names a KMS that we do not take;
+ * '*xml' NULL: none goes.  Free with mcx_kms_text_free(). */
+struct mcxs_krr {
+    char *xml;
+    size_t n;
+};
+void mcxs_redirect_make(struct mcxs_krr *krr, mcx_t *mcx,
+                        struct mcx_bytes mikey, const struct mcx_why *why);
+void mcxs_redirect_make_sdp(struct mcxs_krr *krr, mcx_t *mcx,
+                            struct mcx_bytes sdp,
+                            const struct mcx_why *why);
+/* Does the refusal 'sip' of 'o' send us to another KMS, and may it?  Then
+ * o->out.kms is set.  A document that is refused is reported. */
+bool mcxs_redirect_obey(struct mcxs_out *o, sip_t const *sip);
 
 /* ---- token.c ---- */
 

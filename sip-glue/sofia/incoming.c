@@ -156,7 +156,10 @@ settle(struct mcxs_held *h, bool sent)
 static void
 refuse(struct mcxs_held *h)
 {
+    const struct mcx_part *mikey = mcxs_mime_find(&h->r.body,
+                                                  MCX_MIME_MIKEY);
     struct mcx_answer a = h->answer;
+    struct mcxs_krr krr = { NULL, 0 };
     int status = h->answer.status >= 300 ? h->answer.status
                                          : mcxs_status_of(h->err);
 
@@ -164,9 +167,16 @@ refuse(struct mcxs_held *h)
         a.warning = MCX_WARN_MIKEY;
         a.warning_text = MCX_WARN_MIKEY_TEXT;
     }
+    if (status == 488 && mikey && !a.body) {
+        mcxs_redirect_make(&krr, h->mcx, mikey->body, &h->why);
+        a.content_type = krr.xml ? MCX_MIME_KRR : NULL;
+        a.body = krr.xml;
+        a.body_n = krr.n;
+    }
     mcxs_refused(h->mcx, MCX_AREA_SIP, status, h->err, &h->why,
                  h->r.rq.from);
     respond(h, status, &a);
+    mcx_kms_text_free(krr.xml, krr.n);
     settle(h, true);
     release(h);
 }

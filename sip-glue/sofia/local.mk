@@ -43,6 +43,7 @@ libsofia_mcx_all_la_SOURCES += \
 	sip-glue/sofia/nua_events.c \
 	sip-glue/sofia/outgoing.c \
 	sip-glue/sofia/parked.c \
+	sip-glue/sofia/redirect.c \
 	sip-glue/sofia/refresh.c \
 	sip-glue/sofia/report.c \
 	sip-glue/sofia/request.c \

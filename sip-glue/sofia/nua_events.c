@@ -114,6 +114,12 @@ mcx_event(mcx_t *mcx, nua_event_t event, int status, char const *phrase,
         return mcxs_call_in(mcx, event, status, phrase, nh, sip);
     case nua_r_set_params:
         return mcxs_call_params(mcx, nh, status);
+    case nua_i_state:
+    case nua_i_terminated:
+        if (mcxs_out_hush(mcx, event, nh, tags)) {
+            return 1;
+        }
+        break;
     case nua_r_register:
     case nua_r_method:
     case nua_r_message:

@@ -449,6 +449,7 @@ mcxs_response(mcx_t *mcx, nua_event_t event, int status, char const *phrase,
 {
     struct mcxs_out *o;
     unsigned warning = mcxs_warning_code(sip);
+    bool again;
 
     if (event == nua_r_register && mcxs_refresh_response(mcx, status, nh)) {
         return 1;
@@ -465,12 +466,24 @@ mcxs_response(mcx_t *mcx, nua_event_t event, int status, char const *phrase,
     }
     mcx_log(mcx->env, MCX_AREA_SIP, 5, "%s answered %d, warning %u",
             mcx_event_name(purposes[o->out.purpose].event), status, warning);
-    if (mcxs_out_outcome(o, status, warning) == MCX_NEXT_RETRY &&
-        o->out.attempt == 0) {
+    if (status == 488 && o->out.attempt == 0 && mcxs_redirect_obey(o, sip)) {
+        /* SPEC TS 24.379 digest 4.3: before the Warning, which would have the
+         * same message made again. */
+        (void)mcxs_out_outcome(o, status, 0);
+        again = true;
+    } else {
+        again = mcxs_out_outcome(o, status, warning) == MCX_NEXT_RETRY &&
+                o->out.attempt == 0;
+    }
+    if (again && o->out.purpose == MCX_FOR_CALL) {
+        mcxs_call_offer_refused(mcx, nh); /* the key that went with it */
+    }
+    if (again) {
         mcxh_out_clear(&o->out);
         o->out.attempt = 1;
         if (submit(o)) {
             mcxh_count(&mcx->host.counters, "sip.retried");
+            o->hush = o->out.purpose == MCX_FOR_CALL;
             return 1;
         }
         (void)mcxs_out_outcome(o, 0, 0);
@@ -486,6 +499,29 @@ mcxs_response(mcx_t *mcx, nua_event_t event, int status, char const *phrase,
     }
     release(o);
     return 0;
+}
+
+int
+mcxs_out_hush(mcx_t *mcx, nua_event_t event, nua_handle_t *nh,
+              tagi_t const *tags)
+{
+    struct mcxs_out *o = mcx->out;
+    int state = -1;
+
+    while (o && !(o->nh == nh && o->hush)) {
+        o = o->next;
+    }
+    if (!o) {
+        return 0;
+    }
+    if (event == nua_i_terminated) {
+        o->hush = false; /* the last that nua has to say of it */
+        return 1;
+    }
+    if (event == nua_i_state) {
+        tl_gets(tags, NUTAG_CALLSTATE_REF(state), TAG_END());
+    }
+    return state == nua_callstate_terminated;
 }
 
 void

@@ -27,7 +27,8 @@ mcx_event_name(mcx_event_t event)
     static const char *const name[] = {
         "mcx_i_key", "mcx_i_key_retired", "mcx_i_key_wiped", "mcx_i_refused",
         "mcx_i_parked", "mcx_i_call_key", "mcx_r_register", "mcx_r_publish",
-        "mcx_r_download", "mcx_r_invite", "mcx_i_identity"
+        "mcx_r_download", "mcx_r_invite", "mcx_i_identity",
+        "mcx_i_redirect"
     };
 
     return (unsigned)event < sizeof name / sizeof name[0] ? name[event] : "?";

@@ -37,6 +37,12 @@ struct app_program {
       "seconds after which an idle TCP connection is closed" },               \
     { "control", MCX_OPT_PATH, NULL, 0, 0, NULL,                              \
       "Unix socket for commands; without it standard input" },                \
+    { "redirect", MCX_OPT_SWITCH, "yes", 0, 0, NULL,                          \
+      "say which KMS is ours when a message names another" },                 \
+    { "redirect-kms", MCX_OPT_TEXT, NULL, 0, 0, NULL,                         \
+      "KMSs that a redirect response may send us to" },                       \
+    { "redirect-unsigned", MCX_OPT_SWITCH, "no", 0, 0, NULL,                  \
+      "obey redirect responses whose signature nobody has judged" },          \
     { "workers", MCX_OPT_NUMBER, "0", 0, 64, NULL,                            \
       "threads for cryptography; 0: one for each core" },                     \
     { "queue", MCX_OPT_NUMBER, "1024", 1, 65536, NULL,                        \

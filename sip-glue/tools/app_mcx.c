@@ -94,6 +94,10 @@ app_mcx_event(struct control *control, mcx_event_t event,
         control_event(control, "identity", "uri", text_or_null(peer), "kms",
                       text_or_null(kms), "period", period_text, NULL);
         return true;
+    case mcx_i_redirect:
+        control_event(control, "redirect", "peer", text_or_null(peer), "kms",
+                      text_or_null(kms), NULL);
+        return true;
     case mcx_i_call_key:
     case mcx_r_register:
     case mcx_r_publish:

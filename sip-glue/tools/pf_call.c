@@ -371,6 +371,17 @@ on_reinvite(struct leg *leg, int status, sip_t const *sip)
     }
 }
 
+/* Does it say which KMS the callee belongs to?  The caller sealed the key, so
+ * it is the caller's to read. */
+static bool
+is_redirect(sip_t const *sip)
+{
+    return sip != NULL && sip->sip_payload != NULL
+           && sip->sip_content_type != NULL
+           && sip->sip_content_type->c_type != NULL
+           && strcasecmp(sip->sip_content_type->c_type, MCX_MIME_KRR) == 0;
+}
+
 /* A response to our INVITE on 'leg' answers the one on the other. */
 static void
 on_response(struct leg *leg, int status, sip_t const *sip)
@@ -380,6 +391,7 @@ on_response(struct leg *leg, int status, sip_t const *sip)
     su_home_t home[1] = { SU_HOME_INIT(home) };
     struct mcx_bytes sdp = sip != NULL ? find_sdp(sip) : mcx_bytes(NULL, 0);
     sip_payload_t *body = sdp_payload(home, sdp);
+    char const *type = body != NULL ? "application/sdp" : NULL;
     sip_warning_t const *warning = sip != NULL ? sip->sip_warning : NULL;
     sip_retry_after_t const *after = sip != NULL ? sip->sip_retry_after
                                                  : NULL;
@@ -396,6 +408,11 @@ on_response(struct leg *leg, int status, sip_t const *sip)
         call->status = status;
         call->warning = app_warning_code(warning);
     }
+    if (status == 488 && body == NULL && is_redirect(sip)) {
+        body = sdp_payload(home, mcx_bytes(sip->sip_payload->pl_data,
+                                           sip->sip_payload->pl_len));
+        type = body != NULL ? MCX_MIME_KRR : NULL;
+    }
     if (asker->asked && !asker->ending && !asker->over && status > 100) {
         if (status >= 200) {
             asker->asked = false;
@@ -403,9 +420,8 @@ on_response(struct leg *leg, int status, sip_t const *sip)
         }
         nua_respond(asker->nh, status, phrase != NULL ? phrase : "Relayed",
                     NUTAG_AUTOANSWER(0),
-                    TAG_IF(body != NULL,
-                           SIPTAG_CONTENT_TYPE_STR("application/sdp")),
-                    TAG_IF(body != NULL, SIPTAG_PAYLOAD(body)),
+                    TAG_IF(type != NULL, SIPTAG_CONTENT_TYPE_STR(type)),
+                    TAG_IF(type != NULL, SIPTAG_PAYLOAD(body)),
                     TAG_IF(warning != NULL, SIPTAG_WARNING(warning)),
                     TAG_IF(after != NULL, SIPTAG_RETRY_AFTER(after)),
                     TAG_END());

@@ -37,6 +37,9 @@ SCENARIOS = \
 	test-scenarios/sipp/publish-good/publish-good.scn \
 	test-scenarios/sipp/publish-max-expires/publish-max-expires.scn \
 	test-scenarios/sipp/publish-off-other/publish-off-other.scn \
+	test-scenarios/sipp/redirect-call/redirect-call.scn \
+	test-scenarios/sipp/redirect-made/redirect-made.scn \
+	test-scenarios/sipp/redirect-obeyed/redirect-obeyed.scn \
 	test-scenarios/sipp/register-forged/register-forged.scn \
 	test-scenarios/sipp/register-full/register-full.scn \
 	test-scenarios/sipp/register-good/register-good.scn \

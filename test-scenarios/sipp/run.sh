@@ -122,6 +122,15 @@ offer_line() { # FROM TO KEYS [OPTIONS]: an a=key-mgmt line
     mcx-mikey build --keys "$W/keys/$keys" --from "$from" --to "$to" --kind pck --format sdp "$@" | tr -d '\r\n'
 }
 
+# other_kms DOMAIN...: certificate of a KMS other.test that claims the domains.
+other_kms() {
+    local a=() i
+    for i in "$@"; do a+=(--domain "$i"); done
+    mcx-kms init "$W/other-kms" --kms-uri other.test "${a[@]}" >"$W/kms.log" 2>&1 &&
+        mcx-kms issue "$W/other-kms" --user sip:x@other.test --out "$W/other" >>"$W/kms.log" 2>&1 ||
+        fail "other.test"
+}
+
 expectations() {
     local line who re yes found
     while IFS= read -r line; do

@@ -5,6 +5,7 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/xml/kms_reply.c \
 	modules/core/xml/kms_request.c \
 	modules/core/xml/kms_write.c \
+	modules/core/xml/krr.c \
 	modules/core/xml/mcinfo.c \
 	modules/core/xml/out.c \
 	modules/core/xml/out.h \
@@ -17,6 +18,11 @@ TESTS += test_kms_reply
 test_kms_reply_SOURCES = modules/core/xml/test_kms_reply.c
 test_kms_reply_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_kms_reply_LDADD = $(CORE_TEST_LIBS)
+check_PROGRAMS += test_krr
+TESTS += test_krr
+test_krr_SOURCES = modules/core/xml/test_krr.c
+test_krr_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_krr_LDADD = $(CORE_TEST_LIBS)
 check_PROGRAMS += test_mcinfo test_kms test_kms_request
 TESTS += test_mcinfo test_kms test_kms_request
 test_mcinfo_SOURCES = modules/core/xml/test_mcinfo.c

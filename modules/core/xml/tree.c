@@ -189,6 +189,7 @@ on_start(void *user, const xmlChar *name, const xmlChar *prefix,
     keep(x->name, sizeof x->name, (const char *)name,
          strlen((const char *)name));
     x->ns = !uri ? MCX_XML_NS_NONE
+            : strcmp((const char *)uri, MCX_NS_KRR) == 0 ? MCX_XML_NS_KRR
             : strcmp((const char *)uri, NS_KMS) == 0 ? MCX_XML_NS_KMS
             : strcmp((const char *)uri, MCX_NS_MCPTT_INFO) == 0
                 ? MCX_XML_NS_MCINFO

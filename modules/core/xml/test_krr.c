@@ -1,0 +1,186 @@
+/* test_krr.c -- KMS redirect responses: what is written is read, and each of
+ * its neighbours is refused. */
+#include <config.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sofia-mcx/mcx_kms.h>
+
+#define HEAD "<KmsRedirectResponse xmlns=\"" MCX_NS_KRR "\">"
+#define WHO "<InitiatorUri>sip:a@x</InitiatorUri>"                            \
+            "<ReceiverUri>sip:b@y</ReceiverUri>"
+#define NO "<RejectedKmsUri>kms.x</RejectedKmsUri>"
+#define BY "<EntityUri>sip:b@y</EntityUri>"
+#define LIST "<KmsUriList><KmsUri>kms.y</KmsUri><KmsUri>kms.z</KmsUri>"       \
+             "</KmsUriList>"
+#define TAIL "</KmsRedirectResponse>"
+#define GOOD HEAD WHO NO BY LIST TAIL
+
+static struct mcx_krr krr;
+static struct mcx_text text;
+
+static mcx_err
+try(const char *xml)
+{
+    return mcx_krr_read(&krr, mcx_bytes_str(xml), &text);
+}
+
+static void
+round_trip(void **state)
+{
+    struct mcx_krr w = { .initiator = "sip:a@x;k=v&w", .receiver = "sip:b@y",
+                         .rejected_kms = "kms.x", .entity = "sip:pf@y",
+                         .n_kms = MCX_KRR_KMS_MAX };
+    char *xml = NULL;
+    size_t n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < w.n_kms; i++) {
+        snprintf(w.kms[i], sizeof w.kms[i], "kms%zu.y", i);
+    }
+    assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_OK);
+    assert_int_equal(strlen(xml), n);
+    assert_int_equal(mcx_krr_read(&krr, mcx_bytes(xml, n), &text), MCX_OK);
+    assert_true(mcx_bytes_eq(mcx_bytes(&w, sizeof w),
+                             mcx_bytes(&krr, sizeof krr)));
+    /* Every prefix but those that only lack the last line feed. */
+    for (size_t i = 0; i + 1 < n; i++) {
+        assert_int_not_equal(mcx_krr_read(&krr, mcx_bytes(xml, i), NULL),
+                             MCX_OK);
+        assert_int_equal(krr.n_kms, 0);
+    }
+    mcx_kms_text_free(xml, n);
+    w.n_kms++;
+    assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_E_ARG);
+    assert_null(xml);
+    w.n_kms = 0;
+    assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_E_ARG);
+    w.n_kms = 1;
+    w.kms[0][0] = ' ';
+    assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_E_ARG);
+    w.kms[0][0] = 'k';
+    w.entity[0] = '\0';
+    assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_E_ARG);
+}
+
+static void
+refusals(void **state)
+{
+    static const struct {
+        const char *xml;
+        mcx_err err;
+        const char *says;
+    } rows[] = {
+        { "", MCX_E_MALFORMED, "empty" },
+        { "<KmsRedirectResponse>" WHO NO BY LIST TAIL, MCX_E_MALFORMED,
+          "document element" },
+        { "<KmsRedirectResponse xmlns=\"urn:x\">" WHO NO BY LIST TAIL,
+          MCX_E_MALFORMED, "document element" },
+        { "<Other xmlns=\"" MCX_NS_KRR "\">" WHO NO BY LIST "</Other>",
+          MCX_E_MALFORMED, "document element" },
+        { "<!DOCTYPE a>" GOOD, MCX_E_MALFORMED, "DOCTYPE" },
+        { HEAD "x" WHO NO BY LIST TAIL, MCX_E_MALFORMED, "text between" },
+        { HEAD WHO BY LIST TAIL, MCX_E_MALFORMED, "no RejectedKmsUri" },
+        { HEAD NO BY LIST TAIL, MCX_E_MALFORMED, "no InitiatorUri" },
+        { HEAD WHO NO LIST TAIL, MCX_E_MALFORMED, "no EntityUri" },
+        { HEAD WHO NO BY TAIL, MCX_E_MALFORMED, "no KmsUriList" },
+        { HEAD WHO WHO NO BY LIST TAIL, MCX_E_MALFORMED, "twice" },
+        { HEAD WHO NO NO BY LIST TAIL, MCX_E_MALFORMED, "twice" },
+        { HEAD WHO NO BY LIST LIST TAIL, MCX_E_MALFORMED, "twice" },
+        { HEAD WHO NO BY "<KmsUriList/>" TAIL, MCX_E_MALFORMED,
+          "no KMS is proposed" },
+        { HEAD WHO NO BY "<KmsUriList><KmsUri/></KmsUriList>" TAIL,
+          MCX_E_MALFORMED, "not a URI" },
+        { HEAD WHO NO BY "<KmsUriList><KmsUri>a b</KmsUri></KmsUriList>" TAIL,
+          MCX_E_MALFORMED, "not a URI" },
+        { HEAD WHO NO BY "<KmsUriList><KmsUri>a,b</KmsUri></KmsUriList>" TAIL,
+          MCX_E_MALFORMED, "not a URI" },
+        { HEAD WHO NO BY "<KmsUriList><KmsUri>a&#10;b</KmsUri></KmsUriList>"
+          TAIL, MCX_E_MALFORMED, "not a URI" },
+        { HEAD WHO NO BY "<KmsUriList><KmsUri>a<!-- -->b</KmsUri>"
+          "</KmsUriList>" TAIL, MCX_E_MALFORMED, "not a URI" },
+        { HEAD WHO NO BY "<KmsUriList><KmsUri>k.y</KmsUri><KmsUri>k.y"
+          "</KmsUri></KmsUriList>" TAIL, MCX_E_MALFORMED, "twice" },
+        { HEAD WHO NO BY "<KmsUriList><KmsUri>kms.x</KmsUri></KmsUriList>"
+          TAIL, MCX_E_MALFORMED, "the rejected KMS is proposed" },
+        /* Elements of another namespace are none of ours. */
+        { HEAD WHO NO BY "<KmsUriList><KmsUri xmlns=\"urn:x\">kms.y</KmsUri>"
+          "</KmsUriList>" TAIL, MCX_E_MALFORMED, "no KMS is proposed" },
+        /* Chains. */
+        { HEAD WHO NO BY LIST GOOD GOOD TAIL, MCX_E_MALFORMED, "twice" },
+        { HEAD WHO NO BY "<KmsUriList><KmsUri>kms.w</KmsUri></KmsUriList>"
+          GOOD TAIL, MCX_E_POLICY, "does not propose" },
+        { HEAD "<InitiatorUri>sip:m@x</InitiatorUri>"
+          "<ReceiverUri>sip:b@y</ReceiverUri>" NO BY LIST GOOD TAIL,
+          MCX_E_POLICY, "another message" },
+        { HEAD WHO NO BY LIST HEAD WHO TAIL TAIL, MCX_E_MALFORMED,
+          "no RejectedKmsUri" },
+        { HEAD WHO NO BY LIST HEAD WHO NO BY LIST HEAD WHO NO BY LIST HEAD
+          WHO NO BY LIST GOOD TAIL TAIL TAIL TAIL, MCX_E_TOOBIG,
+          "within each other" },
+    };
+    static char big[MCX_KRR_XML_MAX + 64], filler[MCX_URI_MAX + 1];
+
+    (void)state;
+    assert_int_equal(try(GOOD), MCX_OK);
+    assert_int_equal(krr.n_kms, 2);
+    assert_false(krr.has_signature);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        mcx_err err = try(rows[i].xml);
+
+        if (err != rows[i].err || !strstr(text.s, rows[i].says)) {
+            fail_msg("row %zu: %s: %s", i, mcx_err_name(err), text.s);
+        }
+        assert_int_equal(krr.n_kms, 0);
+        assert_int_equal(krr.receiver[0], 0);
+    }
+    /* One more KMS than is taken; a URI that is too long; a document. */
+    snprintf(big, sizeof big, "%s", HEAD WHO NO BY "<KmsUriList>");
+    for (unsigned i = 0; i <= MCX_KRR_KMS_MAX; i++) {
+        snprintf(big + strlen(big), 64, "<KmsUri>kms%u.y</KmsUri>", i);
+    }
+    snprintf(big + strlen(big), 64, "</KmsUriList>" TAIL);
+    assert_int_equal(try(big), MCX_E_TOOBIG);
+    memset(filler, 'k', MCX_URI_MAX);
+    snprintf(big, sizeof big, "%s%s%s", HEAD WHO BY LIST "<RejectedKmsUri>",
+             filler, "</RejectedKmsUri>" TAIL);
+    assert_int_equal(try(big), MCX_E_TOOBIG);
+    assert_non_null(strstr(text.s, "longer"));
+    memset(big, ' ', sizeof big);
+    assert_int_equal(mcx_krr_read(&krr, mcx_bytes(big, MCX_KRR_XML_MAX + 1),
+                                  &text), MCX_E_TOOBIG);
+}
+
+static void
+what_is_passed_over(void **state)
+{
+    (void)state;
+    assert_int_equal(try(HEAD WHO NO BY LIST "<x:More xmlns:x=\"urn:x\">y"
+                         "</x:More><New>1</New>" TAIL), MCX_OK);
+    assert_int_equal(try(HEAD WHO NO BY LIST "<s:Signature xmlns:s=\""
+                         "http://www.w3.org/2000/09/xmldsig#\"/>" TAIL),
+                     MCX_OK);
+    assert_true(krr.has_signature);
+    assert_int_equal(try(HEAD WHO NO BY "<KmsUriList><KmsUri> kms.z "
+                         "</KmsUri></KmsUriList>" HEAD WHO NO BY LIST GOOD
+                         TAIL TAIL), MCX_OK);
+    assert_int_equal(krr.n_embedded, 2);
+    assert_int_equal(krr.n_kms, 1);
+    assert_string_equal(krr.kms[0], "kms.z");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(what_is_passed_over),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,311 @@
+/* redirect.c -- KMS redirect responses (TS 33.180 5.2.8, D.4), both ways.
+ *
+ * Called by incoming.c and call_in.c for the body of a 488, and by outgoing.c
+ * for a 488 to a request of ours.  Made: when an I_MESSAGE names a KMS, for us
+ * or for its sender, that we do not take.  That is found before the signature
+ * can be judged, so nothing is said in it but what the message said and which
+ * KMS we belong to.  Obeyed: once a request, and only to a KMS that our
+ * settings list and whose certificate is there; it must be about the very
+ * message that was sent.
+ *
+ * SPEC-NOT TS 33.180 D.4 signature: a receiver holds ECCSI keys, not the
+ * X.509 certificate that D.4 signs with.  So ours go out without, and
+ * incoming ones need `redirect-unsigned = yes`. */
+#include <config.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "sofia/glue.h"
+
+static const char CLAUSE[] = "TS 33.180 5.2.8";
+
+static bool
+is_yes(mcx_t *mcx, const char *name, bool fallback)
+{
+    const char *v = mcx_setting(mcx, NULL, name);
+
+    return v ? strcmp(v, "yes") == 0 : fallback;
+}
+
+/* ---- made -------------------------------------------------------------- */
+
+/* The KMS role that the refusal is about; MCX_ROLE_COUNT: none. */
+static unsigned
+role_of(const struct mcx_why *why)
+{
+    bool kms = why->reason == MCX_R_NO_KMS || why->reason == MCX_R_RESPONDER
+               || why->reason == MCX_R_INITIATOR
+               || why->reason == MCX_R_CERT_REVOKED;
+
+    if (!kms || !why->payload) {
+        return MCX_ROLE_COUNT;
+    }
+    return strcmp(why->payload, "IDRkmsr") == 0   ? MCX_ROLE_KMSR
+           : strcmp(why->payload, "IDRkmsi") == 0 ? MCX_ROLE_KMSI
+                                                  : MCX_ROLE_COUNT;
+}
+
+/* Copies a view as a text; a NUL in it, or no room, makes it "". */
+static void
+text_of(char out[MCX_URI_MAX], struct mcx_bytes b)
+{
+    bool fits = b.n > 0 && b.n < MCX_URI_MAX && !memchr(b.p, '\0', b.n);
+
+    if (fits) {
+        memcpy(out, b.p, b.n);
+    }
+    out[fits ? b.n : 0] = '\0';
+}
+
+struct own {
+    struct mcx_krr *krr;
+    const char *self;
+};
+
+/* With the ring locked. */
+static void
+add_own(void *arg, const char *uri, const char *kms_uri, uint64_t no)
+{
+    struct own *own = arg;
+    struct mcx_krr *krr = own->krr;
+
+    (void)no;
+    if (strcmp(uri, own->self) != 0 || krr->n_kms == MCX_KRR_KMS_MAX
+        || strcmp(kms_uri, krr->rejected_kms) == 0) {
+        return;
+    }
+    for (size_t i = 0; i < krr->n_kms; i++) {
+        if (strcmp(krr->kms[i], kms_uri) == 0) {
+            return;
+        }
+    }
+    snprintf(krr->kms[krr->n_kms++], MCX_URI_MAX, "%s", kms_uri);
+}
+
+static void
+fill(struct mcx_krr *krr, mcx_t *mcx, const struct mcx_mikey_msg *msg,
+     unsigned role)
+{
+    const char *self = mcx->host.table.self;
+    struct own own = { krr, self };
+
+    text_of(krr->initiator, msg->idr[MCX_ROLE_I].data);
+    text_of(krr->rejected_kms, msg->idr[role].data);
+    snprintf(krr->receiver, sizeof krr->receiver, "%s", self);
+    snprintf(krr->entity, sizeof krr->entity, "%s", self);
+    mcx_ring_each(mcx->host.table.ring, add_own, &own);
+}
+
+void
+mcxs_redirect_make(struct mcxs_krr *out, mcx_t *mcx, struct mcx_bytes mikey,
+                   const struct mcx_why *why)
+{
+    unsigned role = role_of(why);
+    struct mcx_mikey_msg *msg;
+    struct mcx_krr *krr;
+    struct mcx_why ignored;
+
+    out->xml = NULL;
+    out->n = 0;
+    if (role == MCX_ROLE_COUNT || !is_yes(mcx, "redirect", true)) {
+        return;
+    }
+    msg = calloc(1, sizeof *msg);
+    krr = calloc(1, sizeof *krr);
+    if (msg && krr && mcx_mikey_parse(msg, mikey, &ignored) == MCX_OK
+        && msg->idr[role].at) {
+        fill(krr, mcx, msg, role);
+        /* A hidden initiator, or another KMS than ours there is not: the
+         * writer says so, and the 488 goes without. */
+        if (mcx_krr_write(&out->xml, &out->n, krr) == MCX_OK) {
+            mcxh_count(&mcx->host.counters, "sip.redirect-made");
+        }
+    }
+    free(msg);
+    free(krr);
+}
+
+void
+mcxs_redirect_make_sdp(struct mcxs_krr *out, mcx_t *mcx, struct mcx_bytes sdp,
+                       const struct mcx_why *why)
+{
+    struct mcx_sdp_view *view;
+    struct mcx_why ignored;
+    uint8_t *octets;
+    size_t n = MCX_MIKEY_MAX;
+
+    out->xml = NULL;
+    out->n = 0;
+    if (role_of(why) == MCX_ROLE_COUNT) {
+        return;
+    }
+    view = calloc(1, sizeof *view);
+    octets = malloc(n);
+    if (view && octets && mcx_sdp_scan(view, sdp, true, &ignored) == MCX_OK
+        && view->n_km > 0
+        && mcx_keymgmt_read(octets, &n, view->km[0].value, &ignored)
+               == MCX_OK) {
+        mcxs_redirect_make(out, mcx, mcx_bytes(octets, n), why);
+    }
+    free(view);
+    free(octets);
+}
+
+/* ---- obeyed ------------------------------------------------------------ */
+
+/* Whom the key of 'o' is sealed to. */
+static const char *
+receiver_of(const struct mcxs_out *o)
+{
+    const struct mcx_host *host = &o->mcx->host.table;
+    bool upload = o->out.purpose == MCX_FOR_REGISTER
+                  || o->out.purpose == MCX_FOR_PUBLISH;
+
+    if (!upload) {
+        return o->out.peer;
+    }
+    return host->psi[0] || host->role == MCX_ROLE_CLIENT ? host->psi
+                                                         : host->self;
+}
+
+static bool
+listed(mcx_t *mcx, const char *kms)
+{
+    const char *s = mcx_setting(mcx, NULL, "redirect-kms");
+    size_t n;
+
+    for (; s && *s; s += n) {
+        s += strspn(s, " \t,");
+        n = strcspn(s, " \t,");
+        if (n == strlen(kms) && strncmp(s, kms, n) == 0 && n > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is there a certificate of 'kms' that is good now? */
+static bool
+usable(mcx_t *mcx, const char *kms)
+{
+    int64_t now_s = mcx->env->unix_ms(mcx->env->ctx) / 1000;
+    struct mcx_kms_info info;
+
+    return mcx_ring_kms(mcx->host.table.ring, mcx_bytes_str(kms), &info, NULL)
+               == MCX_OK
+           && !info.revoked
+           && (info.valid_from_unix == 0 || now_s >= info.valid_from_unix)
+           && (info.valid_to_unix == 0 || now_s <= info.valid_to_unix);
+}
+
+/* Is it about what we sent? */
+static mcx_err
+about_ours(const struct mcxs_out *o, const struct mcx_krr *krr,
+           struct mcx_why *why)
+{
+    const char *to = receiver_of(o);
+    struct mcx_kms_info used;
+
+    if (strcmp(krr->initiator, o->mcx->host.table.self) != 0) {
+        return MCX_REFUSE(why, MCX_R_INITIATOR, "KRR", 0, CLAUSE);
+    }
+    if (!to[0] || strcmp(krr->receiver, to) != 0) {
+        return MCX_REFUSE(why, MCX_R_RESPONDER, "KRR", 0, CLAUSE);
+    }
+    /* Our own KMS may be the one that is not taken; there is no other. */
+    if (mcx_ring_kms_of(o->mcx->host.table.ring, to, &used, NULL) != MCX_OK
+        || strcmp(used.uri, krr->rejected_kms) != 0) {
+        return MCX_REFUSE(why, MCX_R_NO_KMS, "KRR", 0, CLAUSE);
+    }
+    return MCX_OK;
+}
+
+/* The first of those proposed that we may and can use. */
+static mcx_err
+choose(struct mcxs_out *o, const struct mcx_krr *krr, struct mcx_why *why)
+{
+    MCX_TRY(about_ours(o, krr, why));
+    if (!is_yes(o->mcx, "redirect-unsigned", false)) {
+        return MCX_REFUSE(why, MCX_R_SIGNATURE, "KRR", 0, CLAUSE);
+    }
+    for (size_t i = 0; i < krr->n_kms; i++) {
+        if (listed(o->mcx, krr->kms[i]) && usable(o->mcx, krr->kms[i])) {
+            o->out.kms = su_strdup(o->home, krr->kms[i]);
+            return o->out.kms ? MCX_OK : MCX_E_NOMEM;
+        }
+    }
+    return MCX_REFUSE(why, MCX_R_NO_KMS, "KRR", 0, CLAUSE);
+}
+
+static mcx_err
+follow(struct mcxs_out *o, struct mcx_bytes xml, struct mcx_why *why)
+{
+    struct mcx_krr *krr = calloc(1, sizeof *krr);
+    struct mcx_text text = { "" };
+    mcx_err err = krr ? mcx_krr_read(krr, xml, &text) : MCX_E_NOMEM;
+
+    if (mcx_err_class(err) == MCX_CLASS_BYTES
+        || mcx_err_class(err) == MCX_CLASS_TRUST) {
+        mcx_log(o->mcx->env, MCX_AREA_SIP, 5, "KMS redirect response: %s",
+                text.s);
+        err = MCX_REFUSE(why, MCX_R_XML, "KRR", 0, "TS 33.180 D.4");
+    }
+    if (err == MCX_OK) {
+        err = choose(o, krr, why);
+    }
+    free(krr);
+    return err;
+}
+
+/* The body's one document; no octets: there is none, or the type lies. */
+static const struct mcx_part *
+part_of(struct mcxs_body *body, su_home_t *home, sip_t const *sip)
+{
+    char *type = mcxs_content_type(home, sip);
+    struct mcx_why ignored;
+
+    if (!type || !sip->sip_payload
+        || mcxs_mime_unfold(body,
+                            mcx_bytes(sip->sip_payload->pl_data,
+                                      sip->sip_payload->pl_len),
+                            type, &ignored) != MCX_OK) {
+        return NULL;
+    }
+    return mcxs_mime_find(body, MCX_MIME_KRR);
+}
+
+bool
+mcxs_redirect_obey(struct mcxs_out *o, sip_t const *sip)
+{
+    su_home_t home[1] = { SU_HOME_INIT(home) };
+    const struct mcx_part *part = NULL;
+    struct mcxs_body body = { 0 };
+    struct mcx_why why = { 0 };
+    mcx_t *mcx = o->mcx;
+    mcx_err err = MCX_OK;
+
+    if (sip && sip->sip_content_type && o->out.key) {
+        part = part_of(&body, home, sip);
+    }
+    if (part && !part->embedded) {
+        err = follow(o, part->body, &why);
+        if (err != MCX_OK) {
+            mcxh_count(&mcx->host.counters, "sip.redirect-refused");
+            mcxs_refused(mcx, MCX_AREA_SIP, 488, err, &why, receiver_of(o));
+        }
+    }
+    if (o->out.kms) {
+        mcxh_count(&mcx->host.counters, "sip.redirect-obeyed");
+        mcx_log(mcx->env, MCX_AREA_SIP, 3, "%s does not take the KMS that its "
+                "certificate names: once more, under %s", receiver_of(o),
+                o->out.kms);
+        if (mcx->callback) {
+            mcx->callback(mcx_i_redirect, 488, "OK", mcx, mcx->magic, o->nh,
+                          (tagi_t[]) { { MCXTAG_PEER(receiver_of(o)) },
+                                       { MCXTAG_KMS(o->out.kms) },
+                                       { TAG_END() } });
+        }
+    }
+    mcxs_mime_free(&body);
+    su_home_deinit(home);
+    return o->out.kms != NULL;
+}
