@@ -2,8 +2,9 @@
 # so that white-box tests can link what the shared library hides.
 noinst_LTLIBRARIES += libmcx-core-all.la
 libmcx_core_all_la_SOURCES =
-libmcx_core_all_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) $(XML_CFLAGS)
-libmcx_core_all_la_LIBADD = $(CRYPTO_LIBS) $(XML_LIBS)
+libmcx_core_all_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS) \
+	$(XML_CFLAGS) $(XMLSEC_CFLAGS)
+libmcx_core_all_la_LIBADD = $(CRYPTO_LIBS) $(XML_LIBS) $(XMLSEC_LIBS)
 lib_LTLIBRARIES += libmcx-core.la
 libmcx_core_la_SOURCES =
 libmcx_core_la_LIBADD = libmcx-core-all.la

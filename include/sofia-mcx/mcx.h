@@ -46,6 +46,7 @@
 #include <sofia-mcx/mcx_keymgmt.h>
 #include <sofia-mcx/mcx_keys.h>
 #include <sofia-mcx/mcx_kms.h>
+#include <sofia-mcx/mcx_kmssec.h>
 #include <sofia-mcx/mcx_mikey.h>
 #include <sofia-mcx/mcx_module.h>
 #include <sofia-mcx/mcx_secret.h>

@@ -227,6 +227,40 @@ struct mcx_replay_backing {
 MCX_API void mcx_replay_attach(struct mcx_replay *replay,
                                const struct mcx_replay_backing *backing);
 
+/* ---- keys that travel under another key -------------------------------- */
+
+enum {
+    MCX_KW_KEY_SIZE = 32,   /* AES-256, HMAC-SHA-256                      */
+    MCX_KW_MAC_SIZE = 32,
+    MCX_KW_PLAIN_MAX = 4096,
+    MCX_KW_MORE = 28        /* no form adds more octets than these        */
+};
+struct mcx_kw_key { uint8_t b[MCX_KW_KEY_SIZE]; };
+MCX_SECRET_TYPE(mcx_kw_key);
+enum mcx_kw_form {
+    MCX_KW_RFC3394, /* octets in multiples of 8, at least 16 */
+    MCX_KW_RFC5649, /* padded: any number from 1             */
+    MCX_KW_GCM      /* nonce of 12 octets, sealed, tag of 16 */
+};
+/* 'out' takes plain.n + MCX_KW_MORE octets; '*out_n' of them were written.
+ * 'env' is for the nonce, which only MCX_KW_GCM draws.  MCX_E_ARG: a length
+ * that the form does not take; MCX_E_INTERNAL, MCX_E_NOMEM. */
+MCX_API mcx_err mcx_kw_wrap(uint8_t *out, size_t *out_n,
+                            const struct mcx_kw_key *key,
+                            enum mcx_kw_form form, struct mcx_bytes plain,
+                            const struct mcx_env *env) MCX_MUST_USE;
+/* 'out' takes wrapped.n octets.  The integrity value is compared in constant
+ * time.  MCX_E_AUTH: it is wrong, or no such form has that length; nothing is
+ * left in 'out'. */
+MCX_API mcx_err mcx_kw_unwrap(uint8_t *out, size_t *out_n,
+                              const struct mcx_kw_key *key,
+                              enum mcx_kw_form form,
+                              struct mcx_bytes wrapped) MCX_MUST_USE;
+/* HMAC-SHA-256. */
+MCX_API mcx_err mcx_kw_mac(uint8_t out[MCX_KW_MAC_SIZE],
+                           const struct mcx_kw_key *key,
+                           struct mcx_bytes text) MCX_MUST_USE;
+
 /* ---- sealing: octets that go to a disk --------------------------------- */
 
 enum {

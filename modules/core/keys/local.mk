@@ -9,7 +9,8 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/keys/seal.c \
 	modules/core/keys/store.c \
 	modules/core/keys/store.h \
-	modules/core/keys/tek.c
+	modules/core/keys/tek.c \
+	modules/core/keys/wrap.c
 
 if HAVE_CMOCKA
 check_PROGRAMS += test_keys test_oom test_replay test_ring test_seal

@@ -1,14 +1,18 @@
 # modules/core/xml: KMS messages, mcptt-info, poc-settings.  The only folder
-# that sees libxml2.  Floor 3: stands on ident and the ring.
+# that sees libxml2 and xmlsec1.  Floor 3: stands on ident and the ring.
 libmcx_core_all_la_SOURCES += \
 	modules/core/xml/kms_read.c \
 	modules/core/xml/kms_reply.c \
 	modules/core/xml/kms_request.c \
+	modules/core/xml/kms_sign.c \
+	modules/core/xml/kms_wrap.c \
 	modules/core/xml/kms_write.c \
 	modules/core/xml/krr.c \
 	modules/core/xml/mcinfo.c \
 	modules/core/xml/out.c \
 	modules/core/xml/out.h \
+	modules/core/xml/sig.c \
+	modules/core/xml/sig.h \
 	modules/core/xml/tree.c \
 	modules/core/xml/tree.h
 
@@ -23,6 +27,11 @@ TESTS += test_krr
 test_krr_SOURCES = modules/core/xml/test_krr.c
 test_krr_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_krr_LDADD = $(CORE_TEST_LIBS)
+check_PROGRAMS += test_kms_sign
+TESTS += test_kms_sign
+test_kms_sign_SOURCES = modules/core/xml/test_kms_sign.c
+test_kms_sign_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_kms_sign_LDADD = $(CORE_TEST_LIBS)
 check_PROGRAMS += test_mcinfo test_kms test_kms_request
 TESTS += test_mcinfo test_kms test_kms_request
 test_mcinfo_SOURCES = modules/core/xml/test_mcinfo.c

@@ -38,6 +38,12 @@ mcx_out_raw(struct mcx_out *o, const char *s)
 }
 
 void
+mcx_out_octets(struct mcx_out *o, struct mcx_bytes b)
+{
+    append(o, (const char *)b.p, b.n);
+}
+
+void
 mcx_out_text(struct mcx_out *o, const char *s)
 {
     for (; *s; s++) {

@@ -13,6 +13,8 @@ struct mcx_out {
 
 /* Appends 's' as it is. */
 void mcx_out_raw(struct mcx_out *o, const char *s);
+/* Appends the octets 'b' as they are; a NUL among them is no end. */
+void mcx_out_octets(struct mcx_out *o, struct mcx_bytes b);
 /* Appends 's' so that it reads back as text or attribute value. */
 void mcx_out_text(struct mcx_out *o, const char *s);
 /* Appends upper-case hexadecimal, the canonical form of hexBinary. */

@@ -12,6 +12,8 @@
 #include "tree.h"
 
 static const char NS_KMS[] = "urn:3gpp:ns:mcsecKMSInterface:1.0";
+static const char NS_DSIG[] = "http://www.w3.org/2000/09/xmldsig#";
+static const char NS_XENC[] = "http://www.w3.org/2001/04/xmlenc#";
 static const char NO_DOCTYPE[] = "a DOCTYPE is not allowed";
 static const char NS_XSI[] = "http://www.w3.org/2001/XMLSchema-instance";
 
@@ -140,6 +142,10 @@ keep_attributes(struct mcx_xml *x, const xmlChar **attr, int n)
             keep(x->role, sizeof x->role, value, value_n);
         } else if (!uri && strcmp(name, "CacheNum") == 0) {
             keep(x->cache_num, sizeof x->cache_num, value, value_n);
+        } else if (!uri && strcmp(name, "Id") == 0) {
+            keep(x->id, sizeof x->id, value, value_n);
+        } else if (!uri && strcmp(name, "Algorithm") == 0) {
+            keep(x->algorithm, sizeof x->algorithm, value, value_n);
         } else if (uri && strcmp(uri, NS_XSI) == 0
                    && strcmp(name, "type") == 0) {
             const char *colon = memchr(value, ':', value_n);
@@ -193,7 +199,9 @@ on_start(void *user, const xmlChar *name, const xmlChar *prefix,
             : strcmp((const char *)uri, NS_KMS) == 0 ? MCX_XML_NS_KMS
             : strcmp((const char *)uri, MCX_NS_MCPTT_INFO) == 0
                 ? MCX_XML_NS_MCINFO
-                : MCX_XML_NS_OTHER;
+            : strcmp((const char *)uri, NS_DSIG) == 0 ? MCX_XML_NS_DSIG
+            : strcmp((const char *)uri, NS_XENC) == 0 ? MCX_XML_NS_XENC
+                                                      : MCX_XML_NS_OTHER;
     x->line = ctxt->input->line;
     x->at = (size_t)(ctxt->input->cur - r->base);
     /* The parser stands behind the attributes, in which no '<' can be. */
@@ -217,12 +225,17 @@ static void
 on_end(void *user, const xmlChar *name, const xmlChar *prefix,
        const xmlChar *uri)
 {
+    xmlParserCtxtPtr ctxt = user;
     struct reader *r = reader_of(user);
 
     (void)name;
     (void)prefix;
     (void)uri;
     if (r->top) {
+        /* A parser that was stopped has another input. */
+        if (ctxt->input && ctxt->input->base == r->base) {
+            r->top->end = (size_t)(ctxt->input->cur - r->base);
+        }
         r->top = r->top->parent;
         r->depth--;
     }

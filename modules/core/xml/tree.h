@@ -5,7 +5,8 @@
  * So every octet of a document that may be a key lies in memory that we wipe,
  * and what no document of ours needs (DTD, entities, other encodings than
  * UTF-8, depth, thousands of attributes) is refused while reading.  Called by
- * kms_read.c and mcinfo.c; nobody else in the project includes libxml2. */
+ * the files kms_*.c and by mcinfo.c.  libxml2 is included here and, with
+ * xmlsec1, in sig.c, and nowhere else in the project. */
 #ifndef MCX_CORE_XML_TREE_H
 #define MCX_CORE_XML_TREE_H
 
@@ -23,6 +24,8 @@ enum mcx_xml_ns {
     MCX_XML_NS_KRR,
     MCX_XML_NS_KMS,
     MCX_XML_NS_MCINFO,
+    MCX_XML_NS_DSIG,
+    MCX_XML_NS_XENC,
     MCX_XML_NS_OTHER
 };
 
@@ -33,6 +36,7 @@ struct mcx_xml {
     enum mcx_xml_ns ns;
     int line;
     size_t at;     /* octets from the start of the document, of its '<' */
+    size_t end;    /* and of what follows the element                   */
     char *text;    /* the character data directly in it, NUL terminated; may
                       be secret; NULL: none */
     size_t text_n;
@@ -42,6 +46,8 @@ struct mcx_xml {
     char role[MCX_XML_ATTR_MAX];     /* attribute "Role"                 */
     char xsi_type[MCX_XML_ATTR_MAX]; /* attribute "xsi:type", no prefix  */
     char cache_num[MCX_XML_ATTR_MAX]; /* attribute "CacheNum"            */
+    char id[MCX_XML_ATTR_MAX];        /* attribute "Id"              */
+    char algorithm[MCX_XML_ATTR_MAX]; /* attribute "Algorithm"       */
     struct mcx_xml *parent, *first, *last, *next;
     struct mcx_xml *older; /* every node of the document, for freeing    */
 };
