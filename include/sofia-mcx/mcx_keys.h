@@ -226,6 +226,10 @@ struct mcx_replay_backing {
  * this is called.  NULL: no back-end any more. */
 MCX_API void mcx_replay_attach(struct mcx_replay *replay,
                                const struct mcx_replay_backing *backing);
+/* Entries that expired up to 'expires_ms' were let go before this start: when
+ * the clock goes back behind that, what would expire no later is taken as
+ * seen. */
+MCX_API void mcx_replay_forgot(struct mcx_replay *replay, int64_t expires_ms);
 
 /* ---- keys that travel under another key -------------------------------- */
 

@@ -21,12 +21,16 @@ extern "C" {
 #endif
 
 enum {
-    MCX_STORE_VERSION = 1,
+    MCX_STORE_VERSION = 2,
     MCX_STORE_WRAP_MAX = 512,
     MCX_STORE_BUSY_MS = 5000,      /* how long a writer waits for another */
     MCX_STORE_STAGED_MS = 300000,  /* a staged key older than that is not
                                       brought back */
-    MCX_STORE_SCRYPT_LOG2_N = 15
+    MCX_STORE_SCRYPT_LOG2_N = 15,
+    MCX_STORE_SCRYPT_LOG2_MAX = 20,
+    MCX_STORE_LOG_ENTRIES = 20000, /* rows of the audit log before they move
+                                      into a file, and how many files */
+    MCX_STORE_LOG_FILES = 50
 };
 
 /* A key-encryption key that stays in a secure element: feature "keys.kek".
@@ -53,19 +57,41 @@ struct mcx_store_config {
     bool create;        /* make it when it is not there */
     bool clear_ids;     /* kinds, IDs, states and times of new rows in clear */
     bool no_log;
+    /* Nobody else has it open: for mcx_store_rekey(); MCX_E_BUSY otherwise. */
+    bool exclusive;
+    unsigned log_entries; /* 0: no rotation but by mcx_store_log_rotate()  */
+    unsigned log_files;   /* files of the audit log; the oldest are deleted */
 };
 
 struct mcx_store_db;
 /* Opens or makes a store.  'text' says what is wrong.  The key is tried on a
  * connection that cannot write: with a wrong one nothing changes.
- * MCX_E_AUTH: wrong key, or the store's head was changed; MCX_E_UNSUPPORTED: a
- * newer version; MCX_E_CONFIG: not this sort of key, key file open to others;
- * MCX_E_IO, MCX_E_NOMEM. */
+ * MCX_E_AUTH: wrong key, or the store's head was changed; MCX_E_UNSUPPORTED:
+ * another version; MCX_E_CONFIG: not this sort of key, key file open to
+ * others or another user's; MCX_E_BUSY, MCX_E_IO, MCX_E_NOMEM. */
 MCX_API mcx_err mcx_store_open(struct mcx_store_db **out,
                                const struct mcx_store_config *config,
                                struct mcx_text *text) MCX_MUST_USE;
 /* Writes everything to the file, empties FILE-wal, and closes; NULL allowed.*/
 MCX_API void mcx_store_close(struct mcx_store_db *db);
+
+/* Are the rows those that were written, all of them and no others?
+ * MCX_E_AUTH: somebody without the key took some out, put some in, or put back
+ * older ones; 'text' says which.  A host that finds this when it starts brings
+ * no key back and takes every message so far as seen. */
+MCX_API mcx_err mcx_store_check(struct mcx_store_db *db,
+                                struct mcx_text *text) MCX_MUST_USE;
+/* Puts the store under the key-encryption key of 'to' (its 'key_file',
+ * 'passphrase_file' or 'kek', and 'scrypt_log2_n'; nothing else is looked at)
+ * and draws new keys for the store: what somebody has of the old key, with
+ * whatever copy of the file, does not open the new one.  One transaction: all
+ * or nothing, whenever the power goes.  The audit log goes on, and heads that
+ * were noted stay good.  'db' was opened 'exclusive'.  MCX_E_AUTH: as for
+ * mcx_store_check(), nothing was changed; MCX_E_CONFIG, MCX_E_STATE,
+ * MCX_E_IO. */
+MCX_API mcx_err mcx_store_rekey(struct mcx_store_db *db,
+                                const struct mcx_store_config *to,
+                                struct mcx_text *text) MCX_MUST_USE;
 
 /* ---- keys -------------------------------------------------------------- */
 
@@ -104,7 +130,8 @@ MCX_API mcx_err mcx_store_end(struct mcx_store_db *db,
     X(STAGED, "key-staged") X(ACTIVE, "key-active")                           \
     X(RETIRED, "key-retired") X(WIPED, "key-wiped")                           \
     X(BAD_ROW, "bad-rows") X(EXPORTED, "log-exported")                        \
-    X(CLOSED, "store-closed")
+    X(CLOSED, "store-closed") X(TAMPERED, "store-tampered")                   \
+    X(REKEYED, "store-rekeyed") X(ROTATED, "log-rotated")
 enum mcx_store_what {
 #define MCX_X(name, word) MCX_STORE_##name,
     MCX_STORE_EVENTS(MCX_X)
@@ -121,7 +148,8 @@ struct mcx_store_event {
     unsigned kind;
     uint32_t key_id;
     enum mcx_key_end end;
-    uint32_t count; /* opened: keys brought back; bad-rows: how many */
+    uint32_t count; /* opened: keys brought back; bad-rows: how many;
+                       tampered: keys let go; rekeyed: keys; rotated: files */
     bool ours;
     char by[32];
     char initiator[MCX_URI_MAX], responder[MCX_URI_MAX];
@@ -138,15 +166,24 @@ MCX_API mcx_err mcx_store_log_add(struct mcx_store_db *db,
                                   enum mcx_store_what what,
                                   uint32_t count) MCX_MUST_USE;
 
+/* Moves the entries that there are into a file beside the store,
+ * FILE.log-<number of the first>: with 'now' false only when there are
+ * 'log_entries' of them.  Beyond 'log_files' files the oldest is deleted, and
+ * the signed head remembers where the log begins now.  MCX_E_AUTH: the end of
+ * the log is gone, nothing was moved; MCX_E_IO. */
+MCX_API mcx_err mcx_store_log_rotate(struct mcx_store_db *db,
+                                     bool now) MCX_MUST_USE;
+
 /* Where the chain ends. */
 struct mcx_store_head {
     uint64_t seq;
     uint8_t mac[MCX_SEAL_MAC_SIZE];
 };
-/* Recomputes the whole chain, opens every entry, and compares with the signed
- * head.  'anchor' (NULL: none) is a head noted before, outside of the store:
- * with it a store that was put back whole is found too.  MCX_E_AUTH, with
- * 'text' naming the first entry that is wrong; '*head' is then undefined. */
+/* Recomputes the whole chain through all files and rows, opens every entry,
+ * and compares with the signed head.  'anchor' (NULL: none) is a head noted
+ * before, outside of the store: with it a store that was put back whole is
+ * found too.  MCX_E_AUTH, with 'text' naming the first entry that is wrong;
+ * '*head' is then undefined. */
 MCX_API mcx_err mcx_store_log_verify(struct mcx_store_db *db,
                                      const struct mcx_store_head *anchor,
                                      struct mcx_store_head *head,

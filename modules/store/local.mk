@@ -2,9 +2,12 @@
 store_file_sources = \
 	modules/store/store.h \
 	modules/store/store_db.c \
+	modules/store/store_head.c \
 	modules/store/store_log.c \
 	modules/store/store_pack.c \
-	modules/store/store_row.c
+	modules/store/store_rekey.c \
+	modules/store/store_row.c \
+	modules/store/store_segment.c
 store_sources = modules/store/store.c modules/store/store_module.c
 EXTRA_DIST += include/sofia-mcx/mcx_store.h modules/store/README
 
@@ -27,14 +30,25 @@ store_la_LIBADD = libmcx-store.la libmcx-core.la
 endif
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_store test_store_many test_store_oom test_store_power
-TESTS += test_store test_store_many test_store_oom test_store_power
+store_tests = test_store test_store_edit test_store_many test_store_oom \
+	test_store_power test_store_rekey
+check_PROGRAMS += $(store_tests)
+TESTS += $(store_tests)
 store_test_cppflags = $(CORE_TEST_CPPFLAGS) $(SQLITE_CFLAGS)
 store_test_libs = libmcx-store.la $(CORE_TEST_LIBS) $(SQLITE_LIBS)
 test_store_SOURCES = modules/store/test_store.c modules/store/test_kit.h \
 	modules/store/store.c
 test_store_CPPFLAGS = $(store_test_cppflags)
 test_store_LDADD = $(store_test_libs)
+test_store_edit_SOURCES = modules/store/test_store_edit.c \
+	modules/store/test_kit.h modules/store/store.c
+test_store_edit_CPPFLAGS = $(store_test_cppflags)
+test_store_edit_LDADD = $(store_test_libs)
+test_store_rekey_SOURCES = modules/store/test_store_rekey.c \
+	modules/store/test_kit.h modules/store/test_vfs.c \
+	modules/store/test_vfs.h modules/store/store.c
+test_store_rekey_CPPFLAGS = $(store_test_cppflags)
+test_store_rekey_LDADD = $(store_test_libs)
 test_store_many_SOURCES = modules/store/test_store_many.c \
 	modules/store/test_kit.h modules/store/store.c
 test_store_many_CPPFLAGS = $(store_test_cppflags)

@@ -28,6 +28,7 @@
 enum {
     BATCH = 1024,         /* changes of state in one transaction   */
     BEAT_S = 1,           /* retries, other processes, checkpoints */
+    ROTATE_AGAIN_S = 60,  /* after a failure                       */
     PURGE_MS = 60000,     /* expired replay entries                */
     LONG_MS = 3600000,    /* entries that live longer: own rows    */
     DAY_MS = 86400000
@@ -84,6 +85,7 @@ struct store {
     int64_t version, tomb_seq, purged_ms;
     struct replay_row *rows;
     size_t n_rows, rows_room;
+    unsigned rotate_in; /* beats */
 };
 
 /* ---- from core/keys ---------------------------------------------------- */
@@ -479,6 +481,10 @@ purge(struct store *s)
     for (i = 0; i < s->n_rows && err == MCX_OK; i++) {
         if (s->rows[i].expires_ms < now) {
             err = store_replay_cut(s->db, s->rows[i].row);
+            if (s->rows[i].expires_ms > s->db->head.forgotten_ms) {
+                s->db->head.forgotten_ms = s->rows[i].expires_ms;
+                s->db->head_dirty = true;
+            }
         }
     }
     if (store_end(s->db, err) == MCX_OK) {
@@ -499,6 +505,17 @@ beat(struct store *s)
         (void)store_tombs(s->db, &s->tomb_seq, on_tomb, s);
     }
     purge(s);
+    if (s->rotate_in > 0) {
+        s->rotate_in--;
+    } else {
+        mcx_err err = mcx_store_log_rotate(s->db, false);
+
+        if (err != MCX_OK) {
+            mcx_log(s->env, MCX_AREA_KEYS, 1, "store: the audit log cannot "
+                    "be rotated: %s", mcx_err_text(err));
+            s->rotate_in = ROTATE_AGAIN_S;
+        }
+    }
     if (s->db->wiped) {
         s->db->wiped = !store_checkpoint(s->db);
     }
@@ -628,8 +645,9 @@ replay_one(void *arg, int64_t row, const struct store_replay *entry)
      * the process. */
     memcpy(kept.digest, entry->digest, sizeof kept.digest);
     kept.expires_ms = entry->expires_ms;
-    if (entry->expires_ms >= r->now
-        && mcx_replay_restore(s->replay, r->now, &kept) == MCX_OK) {
+    if (entry->expires_ms < r->now) {
+        mcx_replay_forgot(s->replay, entry->expires_ms);
+    } else if (mcx_replay_restore(s->replay, r->now, &kept) == MCX_OK) {
         s->n.replay++;
     }
 }
@@ -665,12 +683,41 @@ cut_stale(void *arg, int64_t row, struct mcx_key_record *rec)
     return store_key_cut(r->s->db, row, &info, end, false);
 }
 
+/* Rows that are not those that were written: which of them were meant to be
+ * there nobody can tell, and a key that was revoked may be among them.  So no
+ * key comes back, the peers send new ones, and no message of before is
+ * taken. */
+static mcx_err
+check_rows(struct store *s, int64_t now)
+{
+    struct mcx_text text;
+    mcx_err err = mcx_store_check(s->db, &text);
+
+    if (err == MCX_E_AUTH) {
+        mcx_log(s->env, MCX_AREA_KEYS, 1, "store: %s; no key is brought "
+                "back", text.s);
+        s->n.tampered = true;
+        MCX_TRY(store_begin(s->db));
+        err = store_end(s->db,
+                        store_mend(s->db, now + MCX_WINDOW_AHEAD_S * 1000));
+    }
+    MCX_TRY(err);
+    if (s->replay && s->db->head.floor_ms != 0) {
+        mcx_replay_floor(s->replay, s->db->head.floor_ms);
+    }
+    if (s->replay && s->db->head.forgotten_ms != 0) {
+        mcx_replay_forgot(s->replay, s->db->head.forgotten_ms);
+    }
+    return MCX_OK;
+}
+
 static mcx_err
 bring_back(struct store *s, struct restoring *r)
 {
     static const struct mcx_store_find all;
     size_t i;
 
+    MCX_TRY(check_rows(s, r->now));
     MCX_TRY(store_key_load(s->db, &all, restore_one, r));
     s->n.dropped = r->n;
     if (r->n > 0) {
@@ -869,20 +916,29 @@ yes(const struct mcx_host *host, const char *name)
     return value && strcmp(value, "yes") == 0;
 }
 
+static unsigned
+number(const struct mcx_host *host, const char *name)
+{
+    const char *value = host->option(host, STORE_NAME, name);
+
+    return value ? (unsigned)strtoul(value, NULL, 10) : 0;
+}
+
 mcx_err
 store_start(void **state, const struct mcx_host *host, struct mcx_text *text)
 {
-    const char *scrypt = host->option(host, STORE_NAME, "scrypt-log2-n");
     struct mcx_store_config config = {
         .env = host->env,
         .path = host->option(host, STORE_NAME, "file"),
         .key_file = host->option(host, STORE_NAME, "key-file"),
         .passphrase_file = host->option(host, STORE_NAME, "passphrase-file"),
         .by = "host",
-        .scrypt_log2_n = scrypt ? (unsigned)strtoul(scrypt, NULL, 10) : 0,
+        .scrypt_log2_n = number(host, "scrypt-log2-n"),
         .create = true,
         .clear_ids = yes(host, "clear-ids"),
         .no_log = !yes(host, "log"),
+        .log_entries = number(host, "log-entries"),
+        .log_files = number(host, "log-files"),
     };
     struct store_numbers n;
     struct store *s;

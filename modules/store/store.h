@@ -3,7 +3,10 @@
  *   store_db.c    the file: opening, making, KEK, statements
  *   store_pack.c  keys, states, events as octets, and back
  *   store_row.c   rows of keys, of ended keys, of replay entries
+ *   store_head.c  the sealed head: what the rows have to be
  *   store_log.c   the audit log
+ *   store_segment.c  its older part, in files
+ *   store_rekey.c another key-encryption key
  *   store.c       the host's side: writer thread, back-end, start and stop
  *   store_module.c  the descriptor
  *
@@ -32,7 +35,25 @@ enum {
 
 /* The keys of one store, in guarded memory. */
 struct store_keys {
-    struct mcx_seal_key data, look, log;
+    struct mcx_seal_key data, look, sum;
+};
+/* Those of one epoch of the audit log, likewise. */
+struct store_log_keys {
+    struct mcx_seal_key mac, seal;
+};
+
+/* See store_head.c.  Numbers of entries: 0 is before the first. */
+struct store_head {
+    uint64_t seq;         /* the last entry                          */
+    uint64_t base_seq;    /* the one before the oldest that is kept  */
+    uint64_t file_seq;    /* the last that lies in a file            */
+    uint64_t broken_seq;  /* the head was made anew before this; 0   */
+    uint64_t dropped_seq; /* first of the file last rotated out; 0   */
+    uint64_t files;
+    int64_t forgotten_ms; /* latest expiry of replay entries let go  */
+    int64_t floor_ms;     /* every T up to this is taken as seen     */
+    uint8_t mac[MCX_SEAL_MAC_SIZE], base_mac[MCX_SEAL_MAC_SIZE],
+        file_mac[MCX_SEAL_MAC_SIZE], sum[MCX_SEAL_MAC_SIZE];
 };
 
 enum store_sql {
@@ -41,7 +62,11 @@ enum store_sql {
     SQL_KEY_ID, SQL_KEY_IMPU, SQL_KEY_MC,
     SQL_TOMB_NEXT, SQL_TOMB_PUT, SQL_TOMB_HAS, SQL_TOMB_AFTER, SQL_TOMB_CUT,
     SQL_REPLAY_NEXT, SQL_REPLAY_PUT, SQL_REPLAY_ALL, SQL_REPLAY_CUT,
-    SQL_LOG_PUT, SQL_LOG_AFTER, SQL_META_GET, SQL_META_PUT, SQL_CHECKPOINT,
+    SQL_LOG_PUT, SQL_LOG_AFTER, SQL_LOG_LAST, SQL_LOG_CUT_ALL,
+    SQL_KEY_TAGS, SQL_KEY_TAGS_ALL, SQL_TOMB_TAG, SQL_TOMB_TAG_ALL,
+    SQL_REPLAY_TAG, SQL_REPLAY_TAG_ALL, SQL_KEY_CUT_ALL, SQL_KEY_RESEAL,
+    SQL_TOMB_RESEAL, SQL_REPLAY_RESEAL, SQL_EPOCH_ALL, SQL_EPOCH_PUT,
+    SQL_EPOCH_RESEAL, SQL_META_GET, SQL_META_PUT, SQL_CHECKPOINT,
     SQL_COUNT
 };
 
@@ -51,11 +76,18 @@ struct mcx_store_db {
     const struct mcx_env *env;
     struct store_keys *keys; /* guarded */
     struct mcx_sealer *sealer;
+    struct store_log_keys *log; /* guarded; of entries log_from to log_to */
+    struct mcx_sealer *log_sealer;
+    uint64_t log_from, log_to; /* the latter is not one of them */
+    struct store_head head;    /* of this transaction */
+    bool head_ok, head_dirty;
+    char *path;
     uint8_t uid[STORE_UID];
     uint8_t *plain; /* guarded; STORE_BODY octets */
     uint8_t *out;   /* STORE_BODY + MCX_SEAL_MORE octets */
     char by[32];
-    bool clear_ids, no_log;
+    bool clear_ids, no_log, exclusive;
+    unsigned log_entries, log_files;
     bool wiped;     /* octets left the file: FILE-wal is to be emptied */
 };
 
@@ -67,8 +99,10 @@ sqlite3_stmt *store_stmt(struct mcx_store_db *db, enum store_sql which);
 mcx_err store_run(struct mcx_store_db *db, sqlite3_stmt *stmt);
 /* The error of an SQLite result that is neither row nor done. */
 mcx_err store_error(struct mcx_store_db *db, int rc);
+/* Begins to write, and reads the head. */
 mcx_err store_begin(struct mcx_store_db *db);
-/* Commits when 'err' is MCX_OK; else, or when that fails, rolls back. */
+/* Commits, with the head, when 'err' is MCX_OK; else, or when that fails,
+ * rolls back. */
 mcx_err store_end(struct mcx_store_db *db, mcx_err err);
 mcx_err store_meta_get(struct mcx_store_db *db, const char *name,
                        uint8_t *out, size_t room, size_t *n);
@@ -88,6 +122,30 @@ mcx_err store_seal(struct mcx_store_db *db, struct mcx_bytes aad, size_t n);
 /* Opens a column into db->plain.  MCX_E_AUTH. */
 mcx_err store_unseal(struct mcx_store_db *db, struct mcx_bytes aad,
                      sqlite3_stmt *stmt, int column, size_t *n);
+
+/* Wraps db->keys under the KEK of 'config' and writes the result. */
+mcx_err store_keys_put(struct mcx_store_db *db,
+                       const struct mcx_store_config *config,
+                       struct mcx_text *text);
+
+/* ---- store_head.c; inside a transaction -------------------------------- */
+
+mcx_err store_head_get(struct mcx_store_db *db); /* MCX_E_AUTH */
+mcx_err store_head_put(struct mcx_store_db *db);
+/* Puts a row into the sum, or takes it out: 'tags' are those of its sealed
+ * columns, two for table 'k' and one for 't' and 'r'. */
+mcx_err store_sum(struct mcx_store_db *db, char table, int64_t row,
+                  const uint8_t *tags, size_t n, bool add);
+/* Takes out what the row is now, and gives its tags.  MCX_E_NO_KEY: there is
+ * no such row. */
+mcx_err store_sum_cut(struct mcx_store_db *db, char table, int64_t row,
+                      uint8_t tags[2 * MCX_SEAL_TAG_SIZE]);
+/* The sum of what is there, and how many keys that is. */
+mcx_err store_sum_all(struct mcx_store_db *db,
+                      uint8_t sum[MCX_SEAL_MAC_SIZE], uint64_t *keys);
+/* After a failed check: no keys, every T up to 'floor_ms' seen, a head that is
+ * right again, and an entry in the log. */
+mcx_err store_mend(struct mcx_store_db *db, int64_t floor_ms);
 
 /* ---- store_pack.c ------------------------------------------------------ */
 
@@ -130,6 +188,11 @@ mcx_err store_tombs(struct mcx_store_db *db, int64_t *seq,
                                  const struct mcx_store_event *tomb),
                     void *arg);
 mcx_err store_tomb_cut(struct mcx_store_db *db, int64_t seq);
+/* The same row under the keys that 'db' has now; the sum is not touched. */
+mcx_err store_key_reseal(struct mcx_store_db *db, int64_t row,
+                         const struct mcx_key_record *rec);
+mcx_err store_tomb_reseal(struct mcx_store_db *db, int64_t seq,
+                          const struct mcx_store_event *tomb);
 
 struct store_replay {
     uint8_t digest[32];
@@ -143,6 +206,7 @@ mcx_err store_replay_load(struct mcx_store_db *db,
                                        const struct store_replay *entry),
                           void *arg);
 mcx_err store_replay_cut(struct mcx_store_db *db, int64_t row);
+mcx_err store_replay_cut_bad(struct mcx_store_db *db); /* that do not open */
 
 /* ---- store_log.c; inside a transaction --------------------------------- */
 
@@ -151,7 +215,26 @@ mcx_err store_log_put(struct mcx_store_db *db, struct mcx_store_event *event);
 mcx_err store_log_key(struct mcx_store_db *db, enum mcx_store_what what,
                       const struct mcx_key_info *info, enum mcx_key_end end,
                       int64_t unix_ms);
+/* One of the store. */
+mcx_err store_log_plain(struct mcx_store_db *db, enum mcx_store_what what,
+                        uint32_t count);
 mcx_err store_log_start(struct mcx_store_db *db);
+/* New keys for the entries from 'first' on. */
+mcx_err store_epoch_new(struct mcx_store_db *db, uint64_t first);
+void store_epoch_forget(struct mcx_store_db *db); /* those in memory */
+/* Do the keys of the next entry open?  MCX_E_AUTH. */
+mcx_err store_epoch_check(struct mcx_store_db *db);
+
+/* ---- store_segment.c; inside a transaction ----------------------------- */
+
+/* 'mac' NULL: none, or not of its size. */
+typedef mcx_err store_entry_f(void *arg, uint64_t seq,
+                              struct mcx_bytes sealed, const uint8_t *mac);
+/* The entries after 'after' that lie in files.  MCX_E_AUTH, with 'text': a
+ * file is gone or none of this store's. */
+mcx_err store_segments_walk(struct mcx_store_db *db, uint64_t after,
+                            store_entry_f *each, void *arg,
+                            struct mcx_text *text);
 
 /* ---- store.c ----------------------------------------------------------- */
 
@@ -168,6 +251,7 @@ void store_free(struct store *store);
 /* What happened so far. */
 struct store_numbers {
     size_t keys, replay, bad, dropped; /* brought back; not brought back */
+    bool tampered; /* nothing was, see mcx_store_check() */
     uint64_t commits, failures;
 };
 void store_numbers(struct store *store, struct store_numbers *out);

@@ -3,9 +3,13 @@
  * rows hold is theirs.
  *
  * Three random keys belong to a store: one seals, one makes the hashes by
- * which rows are found, one makes the log's chain.  They lie in the table
- * `meta`, wrapped under the KEK, so that a KEK never touches a row.  The head
- * of the file (version, sort of KEK, salt) is bound to the wrapped keys.
+ * which rows are found, one the sum over the rows (store_head.c).  They lie in
+ * the table `meta`, wrapped under the KEK, so that a KEK never touches a row.
+ * What stands before them (version, sort of KEK, salt) is bound to them.
+ *
+ * The file may have been edited by who has no key.  So its tables have to be
+ * ours to the letter, and triggers and views are off: a trigger could keep
+ * what is deleted, or keep it from being deleted.
  *
  * synchronous=FULL: a commit returns when FILE-wal is on the disk.
  * secure_delete: what is deleted or written over in the file is zeroed; the
@@ -39,7 +43,9 @@ static const char SCHEMA[] =
     "CREATE TABLE replay(row INTEGER PRIMARY KEY AUTOINCREMENT,"
     " sealed BLOB NOT NULL);"
     "CREATE TABLE log(seq INTEGER PRIMARY KEY, sealed BLOB NOT NULL,"
-    " mac BLOB NOT NULL);";
+    " mac BLOB NOT NULL);"
+    "CREATE TABLE epoch(first INTEGER PRIMARY KEY, sealed BLOB NOT NULL);";
+enum { SCHEMA_PARTS = 10 };
 
 #define KEY_COLUMNS "SELECT row, id, mc, impu, body, state FROM key "
 static const char *const SQL[SQL_COUNT] = {
@@ -71,6 +77,28 @@ static const char *const SQL[SQL_COUNT] = {
     [SQL_LOG_PUT] = "INSERT INTO log VALUES(?,?,?)",
     [SQL_LOG_AFTER] = "SELECT seq, sealed, mac FROM log WHERE seq > ?"
                       " ORDER BY seq",
+    [SQL_LOG_LAST] = "SELECT seq, mac, (SELECT min(seq) FROM log) FROM log"
+                     " ORDER BY seq DESC LIMIT 1",
+    [SQL_LOG_CUT_ALL] = "DELETE FROM log",
+    [SQL_KEY_TAGS] = "SELECT row, substr(body, -16), substr(state, -16)"
+                     " FROM key WHERE row = ?",
+    [SQL_KEY_TAGS_ALL] = "SELECT row, substr(body, -16), substr(state, -16)"
+                         " FROM key",
+    [SQL_TOMB_TAG] = "SELECT seq, substr(sealed, -16) FROM tomb"
+                     " WHERE seq = ?",
+    [SQL_TOMB_TAG_ALL] = "SELECT seq, substr(sealed, -16) FROM tomb",
+    [SQL_REPLAY_TAG] = "SELECT row, substr(sealed, -16) FROM replay"
+                       " WHERE row = ?",
+    [SQL_REPLAY_TAG_ALL] = "SELECT row, substr(sealed, -16) FROM replay",
+    [SQL_KEY_CUT_ALL] = "DELETE FROM key",
+    [SQL_KEY_RESEAL] = "UPDATE key SET id = ?2, mc = ?3, impu = ?4,"
+                       " body = ?5, state = ?6 WHERE row = ?1",
+    [SQL_TOMB_RESEAL] = "UPDATE tomb SET look = ?2, sealed = ?3"
+                        " WHERE seq = ?1",
+    [SQL_REPLAY_RESEAL] = "UPDATE replay SET sealed = ?2 WHERE row = ?1",
+    [SQL_EPOCH_ALL] = "SELECT first, sealed FROM epoch ORDER BY first",
+    [SQL_EPOCH_PUT] = "INSERT OR REPLACE INTO epoch VALUES(?,?)",
+    [SQL_EPOCH_RESEAL] = "UPDATE epoch SET sealed = ?2 WHERE first = ?1",
     [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?",
     [SQL_META_PUT] = "INSERT OR REPLACE INTO meta VALUES(?,?)",
     [SQL_CHECKPOINT] = "PRAGMA wal_checkpoint(TRUNCATE)",
@@ -125,12 +153,22 @@ store_run(struct mcx_store_db *db, sqlite3_stmt *stmt)
 mcx_err
 store_begin(struct mcx_store_db *db)
 {
-    return store_run(db, store_stmt(db, SQL_BEGIN));
+    mcx_err err = store_run(db, store_stmt(db, SQL_BEGIN));
+
+    MCX_TRY(err);
+    err = store_head_get(db);
+    if (err != MCX_OK && err != MCX_E_AUTH) {
+        return store_end(db, err);
+    }
+    return MCX_OK; /* 'head_ok' says whether there is one */
 }
 
 mcx_err
 store_end(struct mcx_store_db *db, mcx_err err)
 {
+    if (err == MCX_OK && db->head_ok && db->head_dirty) {
+        err = store_head_put(db);
+    }
     if (err == MCX_OK) {
         err = store_run(db, store_stmt(db, SQL_COMMIT));
     }
@@ -259,6 +297,22 @@ say(struct mcx_text *text, mcx_err err, const char *what, const char *path)
     return err;
 }
 
+/* A file of ours, or root's, that nobody else can read. */
+static mcx_err
+ours_alone(const struct stat *st, const char *path, struct mcx_text *text)
+{
+    if (!S_ISREG(st->st_mode)) {
+        return say(text, MCX_E_CONFIG, "is not a file", path);
+    }
+    if ((st->st_mode & 077) != 0) {
+        return say(text, MCX_E_CONFIG, "open to others; chmod 600 it", path);
+    }
+    if (st->st_uid != geteuid() && st->st_uid != 0) {
+        return say(text, MCX_E_CONFIG, "belongs to another user", path);
+    }
+    return MCX_OK;
+}
+
 /* Reads a file that must be nobody's but its owner's. */
 static mcx_err
 read_private(const struct mcx_env *env, const char *path, char **out,
@@ -266,8 +320,8 @@ read_private(const struct mcx_env *env, const char *path, char **out,
 {
     struct stat st;
 
-    if (stat(path, &st) == 0 && (st.st_mode & 077) != 0) {
-        return say(text, MCX_E_CONFIG, "open to others; chmod 600 it", path);
+    if (stat(path, &st) == 0) {
+        MCX_TRY(ours_alone(&st, path, text));
     }
     if (env->read_file(env->ctx, path, KEY_FILE_MAX, out, n) != MCX_OK) {
         return say(text, MCX_E_CONFIG, "cannot be read", path);
@@ -315,6 +369,12 @@ kek_from_passphrase(struct mcx_seal_key *kek,
     size_t n = 0, room;
     mcx_err err;
 
+    /* These stand in the file, and cost time and memory before anything is
+     * known of who wrote them. */
+    if (head[1] < 1 || head[1] > MCX_STORE_SCRYPT_LOG2_MAX || head[2] != 8
+        || head[3] != 1) {
+        return MCX_E_AUTH;
+    }
     MCX_TRY(read_private(config->env, config->passphrase_file, &s, &n,
                          text));
     room = n;
@@ -440,9 +500,46 @@ sql_open(struct mcx_store_db *db, const struct mcx_store_config *config,
         (void)sqlite3_extended_result_codes(db->sql, 1);
         (void)sqlite3_busy_timeout(db->sql, MCX_STORE_BUSY_MS);
         (void)sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        (void)sqlite3_db_config(db->sql, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0,
+                                NULL);
+        (void)sqlite3_db_config(db->sql, SQLITE_DBCONFIG_ENABLE_VIEW, 0,
+                                NULL);
         rc = sqlite3_exec(db->sql, pragmas, NULL, NULL, NULL);
     }
+    if (rc == SQLITE_OK && config->exclusive
+        && !(flags & SQLITE_OPEN_READONLY)) {
+        rc = sqlite3_exec(db->sql, "PRAGMA locking_mode=EXCLUSIVE", NULL,
+                          NULL, NULL);
+    }
     return rc == SQLITE_OK ? MCX_OK : store_error(db, rc);
+}
+
+/* Is each table and index one of ours, to the letter, and nothing missing? */
+static mcx_err
+schema_ok(struct mcx_store_db *db, bool *ok)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db->sql, "SELECT sql FROM sqlite_schema"
+                                " WHERE sql IS NOT NULL", -1, &stmt, NULL);
+    int n = 0;
+
+    *ok = true;
+    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+        const char *part;
+
+        rc = sqlite3_step(stmt);
+        part = rc == SQLITE_ROW
+                   ? (const char *)sqlite3_column_text(stmt, 0)
+                   : NULL;
+        if (part && strcmp(part, "CREATE TABLE sqlite_sequence(name,seq)")
+                        != 0) {
+            *ok = *ok && strlen(part) > 20 && strstr(SCHEMA, part);
+            n++;
+        }
+    }
+    *ok = *ok && n == SCHEMA_PARTS;
+    (void)sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? MCX_OK : store_error(db, rc);
 }
 
 static mcx_err
@@ -481,6 +578,7 @@ read_head_parts(struct mcx_store_db *db, const struct mcx_store_config *config,
     uint8_t head[KEK_HEAD], wrapped[MCX_STORE_WRAP_MAX];
     int64_t id = 0, version = 0, tables = 0;
     size_t n = 0;
+    bool ok = false;
     mcx_err err;
 
     err = sql_int(db, "PRAGMA application_id", &id);
@@ -505,8 +603,16 @@ read_head_parts(struct mcx_store_db *db, const struct mcx_store_config *config,
     }
     if (version != MCX_STORE_VERSION) {
         return say(text, MCX_E_UNSUPPORTED,
-                   "was made by a newer version of this program",
+                   version > MCX_STORE_VERSION
+                       ? "was made by a newer version of this program"
+                       : "was made by an older version of this program, "
+                         "which this one cannot read",
                    config->path);
+    }
+    MCX_TRY(schema_ok(db, &ok));
+    if (!ok) {
+        return say(text, MCX_E_AUTH, "its tables were changed; nothing was "
+                   "changed", config->path);
     }
     err = head_part(db, "uid", db->uid, sizeof db->uid, &n);
     if (err == MCX_OK && n == sizeof db->uid) {
@@ -562,12 +668,38 @@ set_modes(struct mcx_store_db *db)
     const struct timespec pause = { 0, 20000000 };
     int tries = MCX_STORE_BUSY_MS / 20, rc;
 
+    if (db->exclusive) { /* who has it open will not let go in seconds */
+        tries = 10;
+        (void)sqlite3_busy_timeout(db->sql, 0);
+    }
     do {
         rc = sqlite3_exec(db->sql, "PRAGMA journal_mode=WAL;"
                           "PRAGMA synchronous=FULL;", NULL, NULL, NULL);
     } while ((rc & 0xff) == SQLITE_BUSY && tries-- > 0
              && nanosleep(&pause, NULL) == 0);
+    (void)sqlite3_busy_timeout(db->sql, MCX_STORE_BUSY_MS);
     return rc;
+}
+
+mcx_err
+store_keys_put(struct mcx_store_db *db, const struct mcx_store_config *config,
+               struct mcx_text *text)
+{
+    uint8_t head[KEK_HEAD] = { 0 }, wrapped[MCX_STORE_WRAP_MAX];
+    unsigned log2_n = config->scrypt_log2_n ? config->scrypt_log2_n
+                                            : MCX_STORE_SCRYPT_LOG2_N;
+    size_t n = 0;
+
+    head[0] = (uint8_t)sort_of(config);
+    if (head[0] == KEK_PASSPHRASE) {
+        head[1] = (uint8_t)log2_n;
+        head[2] = 8;
+        head[3] = 1;
+        MCX_TRY(db->env->random(db->env->ctx, head + 4, SALT));
+    }
+    MCX_TRY(wrap(db, config, head, wrapped, &n, text));
+    MCX_TRY(store_meta_put(db, "kek", mcx_bytes(head, sizeof head)));
+    return store_meta_put(db, "keys", mcx_bytes(wrapped, n));
 }
 
 /* Makes tables and head in an empty file.  The caller has a transaction. */
@@ -575,24 +707,12 @@ static mcx_err
 make(struct mcx_store_db *db, const struct mcx_store_config *config,
      struct mcx_text *text)
 {
-    uint8_t head[KEK_HEAD] = { 0 }, wrapped[MCX_STORE_WRAP_MAX];
     const struct mcx_env *env = db->env;
-    unsigned log2_n = config->scrypt_log2_n ? config->scrypt_log2_n
-                                            : MCX_STORE_SCRYPT_LOG2_N;
     char pragmas[80];
-    size_t n = 0;
     int rc;
 
-    head[0] = (uint8_t)sort_of(config);
-    if (head[0] == KEK_PASSPHRASE) {
-        head[1] = (uint8_t)log2_n;
-        head[2] = 8;
-        head[3] = 1;
-        MCX_TRY(env->random(env->ctx, head + 4, SALT));
-    }
     MCX_TRY(env->random(env->ctx, db->uid, sizeof db->uid));
     MCX_TRY(env->random(env->ctx, db->keys, sizeof *db->keys));
-    MCX_TRY(wrap(db, config, head, wrapped, &n, text));
     (void)snprintf(pragmas, sizeof pragmas,
                    "PRAGMA application_id=%d; PRAGMA user_version=%d;",
                    APPLICATION_ID, MCX_STORE_VERSION);
@@ -604,8 +724,7 @@ make(struct mcx_store_db *db, const struct mcx_store_config *config,
         return store_error(db, rc);
     }
     MCX_TRY(store_meta_put(db, "uid", mcx_bytes(db->uid, STORE_UID)));
-    MCX_TRY(store_meta_put(db, "kek", mcx_bytes(head, sizeof head)));
-    MCX_TRY(store_meta_put(db, "keys", mcx_bytes(wrapped, n)));
+    MCX_TRY(store_keys_put(db, config, text));
     MCX_TRY(mcx_sealer_new(&db->sealer, &db->keys->data));
     return store_log_start(db);
 }
@@ -655,9 +774,8 @@ open_or_make(struct mcx_store_db *db, const struct mcx_store_config *config,
     if (!there && !config->create) {
         return say(text, MCX_E_IO, "no such store", config->path);
     }
-    if (there && (st.st_mode & 077) != 0) {
-        return say(text, MCX_E_CONFIG, "open to others; chmod 600 it",
-                   config->path);
+    if (there) {
+        MCX_TRY(ours_alone(&st, config->path, text));
     }
     err = there ? probe(db, config, text) : touch(config, text);
     if (config->create && (err == MCX_E_NO_KEY || err == MCX_E_STATE)) {
@@ -668,13 +786,17 @@ open_or_make(struct mcx_store_db *db, const struct mcx_store_config *config,
     MCX_TRY(err);
     MCX_TRY(sql_open(db, config, SQLITE_OPEN_READWRITE));
     rc = set_modes(db);
+    if (config->exclusive && (rc & 0xff) == SQLITE_BUSY) {
+        return say(text, MCX_E_BUSY, "is open in another process; stop that "
+                   "first", config->path);
+    }
     if (rc != SQLITE_OK) {
         return say(text, store_error(db, rc), sqlite3_errmsg(db->sql),
                    config->path);
     }
     err = read_head(db, config, text);
     if (err == MCX_E_NO_KEY) {
-        MCX_TRY(store_begin(db));
+        MCX_TRY(store_run(db, store_stmt(db, SQL_BEGIN)));
         err = read_head(db, config, text); /* made by another meanwhile? */
         if (err == MCX_E_NO_KEY) {
             err = store_end(db, make(db, config, text));
@@ -706,13 +828,18 @@ mcx_store_open(struct mcx_store_db **out,
         db->env = config->env;
         db->clear_ids = config->clear_ids;
         db->no_log = config->no_log;
+        db->exclusive = config->exclusive;
+        db->log_entries = config->log_entries;
+        db->log_files = config->log_files;
+        db->path = strdup(config->path);
+        db->log = mcx_guard_new(sizeof *db->log);
         (void)snprintf(db->by, sizeof db->by, "%s",
                        config->by ? config->by : "");
         db->keys = mcx_guard_new(sizeof *db->keys);
         db->plain = mcx_guard_new(STORE_BODY);
         db->out = malloc(STORE_BODY + MCX_SEAL_MORE);
     }
-    if (db && db->keys && db->plain && db->out) {
+    if (db && db->keys && db->plain && db->out && db->log && db->path) {
         err = open_or_make(db, config, text);
     }
     if (err == MCX_OK && !db->sealer) {
@@ -740,7 +867,10 @@ mcx_store_close(struct mcx_store_db *db)
     }
     sql_close(db);
     mcx_sealer_free(db->sealer);
+    store_epoch_forget(db);
+    mcx_guard_free(db->log);
     mcx_guard_free(db->keys);
+    free(db->path);
     mcx_guard_free(db->plain);
     free(db->out);
     free(db);

@@ -4,17 +4,110 @@
  *
  *   mac 0 = HMAC("start" | store)
  *   mac n = HMAC("entry" | mac n-1 | n | sealed entry n)
- *   head  = n | mac n | HMAC("head" | n | mac n)
  *
- * all under the store's log key.  An entry that is changed, taken out, put in
- * or moved breaks the chain; one taken from the end disagrees with the head,
- * which nobody can sign without the key.  An older copy of the whole store is
- * found by who noted a later head elsewhere (`mcx-keys log head`). */
+ * under the key of the epoch that entry n belongs to: each change of the
+ * key-encryption key begins one, and its first entry is chained to the last
+ * of the epoch before.  The sealed head of the store says where the chain
+ * ends (store_head.c).  An entry that is changed, taken out, put in or moved
+ * breaks the chain; one taken from the end, or an end put back to an older
+ * one, disagrees with the head.  An older copy of the whole store is found by
+ * who noted a later head elsewhere (`mcx-keys log head`).
+ *
+ * The newest entries are rows; older ones lie in segment files, where the
+ * chain goes on without a break (store_segment.c). */
 #include <config.h>
 #include <stdio.h>
 #include "store.h"
 
-enum { MAC = MCX_SEAL_MAC_SIZE, HEAD = 8 + 2 * MAC };
+enum { MAC = MCX_SEAL_MAC_SIZE };
+
+/* ---- epochs ------------------------------------------------------------ */
+
+void
+store_epoch_forget(struct mcx_store_db *db)
+{
+    mcx_sealer_free(db->log_sealer);
+    db->log_sealer = NULL;
+    db->log_from = db->log_to = 0;
+}
+
+static mcx_err
+epoch_put(struct mcx_store_db *db, uint64_t first)
+{
+    uint8_t aad[STORE_AAD];
+    sqlite3_stmt *stmt;
+
+    memcpy(db->plain, db->log, sizeof *db->log);
+    MCX_TRY(store_seal(db, store_aad(db, aad, 'e', 's', (int64_t)first,
+                                     mcx_bytes("", 0)), sizeof *db->log));
+    stmt = store_stmt(db, SQL_EPOCH_PUT);
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)first);
+    (void)sqlite3_bind_blob(stmt, 2, db->out,
+                            sizeof *db->log + MCX_SEAL_MORE, SQLITE_STATIC);
+    return store_run(db, stmt);
+}
+
+mcx_err
+store_epoch_new(struct mcx_store_db *db, uint64_t first)
+{
+    store_epoch_forget(db);
+    MCX_TRY(db->env->random(db->env->ctx, db->log, sizeof *db->log));
+    MCX_TRY(epoch_put(db, first));
+    MCX_TRY(mcx_sealer_new(&db->log_sealer, &db->log->seal));
+    db->log_from = first;
+    db->log_to = UINT64_MAX;
+    return MCX_OK;
+}
+
+/* Makes the keys of entry 'seq' those of 'db'. */
+static mcx_err
+epoch_use(struct mcx_store_db *db, uint64_t seq)
+{
+    sqlite3_stmt *stmt;
+    uint8_t aad[STORE_AAD];
+    uint64_t from = 0, to = UINT64_MAX;
+    mcx_err err = MCX_E_AUTH;
+    size_t n = 0;
+    int rc;
+
+    if (db->log_sealer && seq >= db->log_from && seq < db->log_to) {
+        return MCX_OK;
+    }
+    store_epoch_forget(db);
+    stmt = store_stmt(db, SQL_EPOCH_ALL);
+    while ((rc = stmt ? sqlite3_step(stmt) : SQLITE_NOMEM) == SQLITE_ROW) {
+        int64_t first = sqlite3_column_int64(stmt, 0);
+
+        if ((uint64_t)first > seq) {
+            to = (uint64_t)first;
+            break;
+        }
+        from = (uint64_t)first;
+        err = store_unseal(db, store_aad(db, aad, 'e', 's', first,
+                                         mcx_bytes("", 0)), stmt, 1, &n);
+        if (err == MCX_OK && n == sizeof *db->log) {
+            memcpy(db->log, db->plain, n);
+        }
+        mcx_wipe(db->plain, sizeof *db->log);
+    }
+    (void)sqlite3_reset(stmt);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+        return store_error(db, rc);
+    }
+    MCX_TRY(err == MCX_OK && n != sizeof *db->log ? MCX_E_AUTH : err);
+    MCX_TRY(mcx_sealer_new(&db->log_sealer, &db->log->seal));
+    db->log_from = from;
+    db->log_to = to;
+    return MCX_OK;
+}
+
+mcx_err
+store_epoch_check(struct mcx_store_db *db)
+{
+    return epoch_use(db, db->head.seq + 1);
+}
+
+/* ---- the chain --------------------------------------------------------- */
 
 static mcx_err
 chain(struct mcx_store_db *db, uint8_t mac[MAC], const char *what,
@@ -29,50 +122,24 @@ chain(struct mcx_store_db *db, uint8_t mac[MAC], const char *what,
     parts[1] = mcx_bytes(before, MAC);
     parts[2] = mcx_bytes(no, sizeof no);
     parts[3] = sealed;
-    return mcx_seal_mac(mac, &db->keys->log, parts, 4);
+    return mcx_seal_mac(mac, &db->log->mac, parts, 4);
 }
 
 static mcx_err
 first(struct mcx_store_db *db, uint8_t mac[MAC])
 {
     memset(mac, 0, MAC);
+    MCX_TRY(epoch_use(db, 1));
     return chain(db, mac, "start", 0, mcx_bytes(db->uid, STORE_UID));
-}
-
-static mcx_err
-head_put(struct mcx_store_db *db, const struct mcx_store_head *head)
-{
-    uint8_t value[HEAD];
-
-    store_put_u64(value, head->seq);
-    memcpy(value + 8, head->mac, MAC);
-    memcpy(value + 8 + MAC, head->mac, MAC);
-    MCX_TRY(chain(db, value + 8 + MAC, "head", head->seq, mcx_bytes("", 0)));
-    return store_meta_put(db, "log", mcx_bytes(value, sizeof value));
-}
-
-static mcx_err
-head_get(struct mcx_store_db *db, struct mcx_store_head *head)
-{
-    uint8_t value[HEAD], mac[MAC];
-    size_t n = 0;
-
-    MCX_TRY(store_meta_get(db, "log", value, sizeof value, &n));
-    if (n != sizeof value) {
-        return MCX_E_AUTH;
-    }
-    head->seq = store_get_u64(value);
-    memcpy(head->mac, value + 8, MAC);
-    memcpy(mac, head->mac, MAC);
-    MCX_TRY(chain(db, mac, "head", head->seq, mcx_bytes("", 0)));
-    return mcx_secret_eq(mac, value + 8 + MAC, MAC) ? MCX_OK : MCX_E_AUTH;
 }
 
 mcx_err
 store_log_put(struct mcx_store_db *db, struct mcx_store_event *event)
 {
-    struct mcx_store_head head;
-    uint8_t aad[STORE_AAD];
+    struct store_head *h = &db->head;
+    uint8_t aad[STORE_AAD], mac[MAC];
+    uint64_t seq = h->seq + 1;
+    struct mcx_bytes bound;
     sqlite3_stmt *stmt;
     mcx_err err;
     size_t n;
@@ -80,30 +147,36 @@ store_log_put(struct mcx_store_db *db, struct mcx_store_event *event)
     if (db->no_log) {
         return MCX_OK;
     }
-    err = head_get(db, &head);
-    if (err == MCX_E_AUTH || err == MCX_E_NO_KEY || err == MCX_E_MALFORMED) {
-        /* Somebody tampered with the head.  Keys must go on being kept; the
-         * log goes on nowhere and `log verify` says so. */
+    if (!db->head_ok) {
+        /* Somebody tampered with the head.  What is asked for is done all the
+         * same; the host makes a new head when it starts, and says so. */
         mcx_log(db->env, MCX_AREA_KEYS, 1,
-                "store: the head of the audit log is wrong; nothing is added "
-                "to it; run mcx-keys log verify");
+                "store: the head is not signed by this store; nothing is "
+                "added to the audit log; run mcx-keys log verify");
         return MCX_OK;
     }
-    MCX_TRY(err);
-    event->seq = ++head.seq;
+    MCX_TRY(epoch_use(db, seq));
+    event->seq = seq;
     memcpy(event->by, db->by, sizeof event->by);
     n = store_pack_event(db->plain, event);
-    MCX_TRY(store_seal(db, store_aad(db, aad, 'l', 's', (int64_t)head.seq,
-                                     mcx_bytes("", 0)), n));
-    MCX_TRY(chain(db, head.mac, "entry", head.seq,
+    bound = store_aad(db, aad, 'l', 's', (int64_t)seq, mcx_bytes("", 0));
+    err = mcx_seal(db->out, db->log_sealer, db->env, NULL, bound,
+                   mcx_bytes(db->plain, n));
+    mcx_wipe(db->plain, n);
+    MCX_TRY(err);
+    memcpy(mac, h->mac, MAC);
+    MCX_TRY(chain(db, mac, "entry", seq,
                   mcx_bytes(db->out, n + MCX_SEAL_MORE)));
     stmt = store_stmt(db, SQL_LOG_PUT);
-    (void)sqlite3_bind_int64(stmt, 1, (int64_t)head.seq);
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)seq);
     (void)sqlite3_bind_blob(stmt, 2, db->out, (int)(n + MCX_SEAL_MORE),
                             SQLITE_STATIC);
-    (void)sqlite3_bind_blob(stmt, 3, head.mac, MAC, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(stmt, 3, mac, MAC, SQLITE_STATIC);
     MCX_TRY(store_run(db, stmt));
-    return head_put(db, &head);
+    memcpy(h->mac, mac, MAC);
+    h->seq = seq;
+    db->head_dirty = true;
+    return MCX_OK;
 }
 
 mcx_err
@@ -127,8 +200,9 @@ store_log_key(struct mcx_store_db *db, enum mcx_store_what what,
     return store_log_put(db, &event);
 }
 
-static mcx_err
-put_plain(struct mcx_store_db *db, enum mcx_store_what what, uint32_t count)
+mcx_err
+store_log_plain(struct mcx_store_db *db, enum mcx_store_what what,
+                uint32_t count)
 {
     static const struct mcx_store_event none;
     struct mcx_store_event event = none;
@@ -142,11 +216,11 @@ put_plain(struct mcx_store_db *db, enum mcx_store_what what, uint32_t count)
 mcx_err
 store_log_start(struct mcx_store_db *db)
 {
-    struct mcx_store_head head = { .seq = 0 };
-
-    MCX_TRY(first(db, head.mac));
-    MCX_TRY(head_put(db, &head));
-    return put_plain(db, MCX_STORE_CREATED, 0);
+    memset(&db->head, 0, sizeof db->head);
+    MCX_TRY(store_epoch_new(db, 1));
+    MCX_TRY(first(db, db->head.mac));
+    db->head_ok = db->head_dirty = true;
+    return store_log_plain(db, MCX_STORE_CREATED, 0);
 }
 
 mcx_err
@@ -154,7 +228,7 @@ mcx_store_log_add(struct mcx_store_db *db, enum mcx_store_what what,
                   uint32_t count)
 {
     MCX_TRY(store_begin(db));
-    return store_end(db, put_plain(db, what, count));
+    return store_end(db, store_log_plain(db, what, count));
 }
 
 const char *
@@ -172,27 +246,17 @@ mcx_store_event_word(unsigned what)
 /* ---- reading ----------------------------------------------------------- */
 
 static mcx_err
-event_open(struct mcx_store_db *db, sqlite3_stmt *stmt,
-           struct mcx_store_event *event)
+wrong(struct mcx_text *text, const char *what, uint64_t seq)
 {
-    static const struct mcx_store_event none;
-    uint8_t aad[STORE_AAD];
-    int64_t seq = sqlite3_column_int64(stmt, 0);
-    size_t n;
-
-    *event = none;
-    event->seq = (uint64_t)seq;
-    MCX_TRY(store_unseal(db, store_aad(db, aad, 'l', 's', seq,
-                                       mcx_bytes("", 0)), stmt, 1, &n));
-    return store_unpack_event(event, mcx_bytes(db->plain, n)) ? MCX_OK
-                                                              : MCX_E_AUTH;
+    (void)snprintf(text->s, sizeof text->s, "entry %llu: %s",
+                   (unsigned long long)seq, what);
+    return MCX_E_AUTH;
 }
 
-mcx_err
-mcx_store_log_each(struct mcx_store_db *db, uint64_t after,
-                   void (*each)(void *arg,
-                                const struct mcx_store_event *event),
-                   void *arg)
+/* The rows, in order. */
+static mcx_err
+walk_rows(struct mcx_store_db *db, uint64_t after, store_entry_f *each,
+          void *arg)
 {
     sqlite3_stmt *stmt = store_stmt(db, SQL_LOG_AFTER);
     mcx_err err = MCX_OK;
@@ -201,97 +265,189 @@ mcx_store_log_each(struct mcx_store_db *db, uint64_t after,
     (void)sqlite3_bind_int64(stmt, 1, (int64_t)after);
     while (err == MCX_OK
            && (rc = stmt ? sqlite3_step(stmt) : SQLITE_NOMEM) == SQLITE_ROW) {
-        struct mcx_store_event event;
+        const void *sealed = sqlite3_column_blob(stmt, 1);
+        const void *mac = sqlite3_column_blob(stmt, 2);
+        size_t n = (size_t)sqlite3_column_bytes(stmt, 1);
 
-        err = event_open(db, stmt, &event);
-        if (err == MCX_OK) {
-            each(arg, &event);
-        }
-    }
-    if (err == MCX_OK && rc != SQLITE_DONE) {
-        err = store_error(db, rc);
+        err = each(arg, (uint64_t)sqlite3_column_int64(stmt, 0),
+                   mcx_bytes(sealed, sealed ? n : 0),
+                   mac && sqlite3_column_bytes(stmt, 2) == MAC ? mac : NULL);
     }
     (void)sqlite3_reset(stmt);
+    return err == MCX_OK && rc != SQLITE_DONE ? store_error(db, rc) : err;
+}
+
+/* Segment files and rows: the whole log after 'after', in order. */
+static mcx_err
+walk(struct mcx_store_db *db, uint64_t after, store_entry_f *each, void *arg,
+     struct mcx_text *text)
+{
+    if (db->head_ok) {
+        MCX_TRY(store_segments_walk(db, after, each, arg, text));
+    }
+    return walk_rows(db, after > db->head.file_seq || !db->head_ok
+                             ? after
+                             : db->head.file_seq,
+                     each, arg);
+}
+
+static mcx_err
+event_open(struct mcx_store_db *db, uint64_t seq, struct mcx_bytes sealed,
+           struct mcx_store_event *event)
+{
+    static const struct mcx_store_event none;
+    uint8_t aad[STORE_AAD];
+
+    *event = none;
+    event->seq = seq;
+    if (sealed.n < MCX_SEAL_MORE || sealed.n - MCX_SEAL_MORE > STORE_BODY) {
+        return MCX_E_AUTH;
+    }
+    MCX_TRY(epoch_use(db, seq));
+    MCX_TRY(mcx_unseal(db->plain, db->log_sealer,
+                       store_aad(db, aad, 'l', 's', (int64_t)seq,
+                                 mcx_bytes("", 0)), sealed));
+    return store_unpack_event(event, mcx_bytes(db->plain,
+                                               sealed.n - MCX_SEAL_MORE))
+               ? MCX_OK
+               : MCX_E_AUTH;
+}
+
+struct reading {
+    struct mcx_store_db *db;
+    void (*fn)(void *arg, const struct mcx_store_event *event);
+    void *arg;
+};
+
+static mcx_err
+read_entry(void *arg, uint64_t seq, struct mcx_bytes sealed,
+           const uint8_t *mac)
+{
+    struct reading *r = arg;
+    struct mcx_store_event event;
+
+    (void)mac;
+    MCX_TRY(event_open(r->db, seq, sealed, &event));
+    r->fn(r->arg, &event);
+    return MCX_OK;
+}
+
+mcx_err
+mcx_store_log_each(struct mcx_store_db *db, uint64_t after,
+                   void (*each)(void *arg,
+                                const struct mcx_store_event *event),
+                   void *arg)
+{
+    struct reading r = { db, each, arg };
+    struct mcx_text text;
+    mcx_err err;
+
+    if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
+        return MCX_E_IO;
+    }
+    err = store_head_get(db);
+    if (err == MCX_OK || err == MCX_E_AUTH) {
+        err = walk(db, after, read_entry, &r, &text);
+    }
+    (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
     return err;
 }
 
-static mcx_err
-wrong(struct mcx_text *text, const char *what, uint64_t seq)
-{
-    (void)snprintf(text->s, sizeof text->s, "entry %llu: %s",
-                   (unsigned long long)seq, what);
-    return MCX_E_AUTH;
-}
+struct verifying {
+    struct mcx_store_db *db;
+    const struct mcx_store_head *anchor; /* NULL: none */
+    struct mcx_text *text;
+    uint64_t seq; /* the last that is right */
+    uint8_t mac[MAC];
+};
 
-/* One step along the chain: the entry on which 'stmt' stands. */
+/* One step along the chain. */
 static mcx_err
-verify_one(struct mcx_store_db *db, sqlite3_stmt *stmt, uint64_t seq,
-           uint8_t mac[MAC], struct mcx_text *text)
+verify_entry(void *arg, uint64_t seq, struct mcx_bytes sealed,
+             const uint8_t *mac)
 {
-    const void *sealed = sqlite3_column_blob(stmt, 1);
-    size_t n = (size_t)sqlite3_column_bytes(stmt, 1);
-    const void *kept = sqlite3_column_blob(stmt, 2);
+    struct verifying *v = arg;
     struct mcx_store_event event;
 
-    if ((uint64_t)sqlite3_column_int64(stmt, 0) != seq) {
-        return wrong(text, "is missing", seq);
+    if (v->seq == v->db->head.seq) {
+        return wrong(v->text, "stands after the head", seq);
     }
-    MCX_TRY(chain(db, mac, "entry", seq, mcx_bytes(sealed, sealed ? n : 0)));
-    if (!kept || sqlite3_column_bytes(stmt, 2) != MAC
-        || !mcx_secret_eq(mac, kept, MAC)) {
-        return wrong(text, "was changed", seq);
+    if (seq != v->seq + 1) {
+        return wrong(v->text, "is missing", v->seq + 1);
     }
-    return event_open(db, stmt, &event) == MCX_OK
-               ? MCX_OK
-               : wrong(text, "does not open", seq);
+    MCX_TRY(epoch_use(v->db, seq));
+    MCX_TRY(chain(v->db, v->mac, "entry", seq, sealed));
+    if (!mac || !mcx_secret_eq(v->mac, mac, MAC)) {
+        return wrong(v->text, "was changed", seq);
+    }
+    if (event_open(v->db, seq, sealed, &event) != MCX_OK) {
+        return wrong(v->text, "does not open", seq);
+    }
+    if (seq == v->db->head.file_seq
+        && !mcx_secret_eq(v->mac, v->db->head.file_mac, MAC)) {
+        return wrong(v->text, "is not the one that the head has", seq);
+    }
+    if (v->anchor && v->anchor->seq == seq
+        && !mcx_secret_eq(v->mac, v->anchor->mac, MAC)) {
+        return wrong(v->text, "is not the one that was noted", seq);
+    }
+    v->seq = seq;
+    return MCX_OK;
+}
+
+/* What can be said before an entry is looked at. */
+static mcx_err
+verify_start(struct verifying *v)
+{
+    const struct store_head *h = &v->db->head;
+    const struct mcx_store_head *anchor = v->anchor;
+
+    if (h->broken_seq > h->base_seq) {
+        (void)snprintf(v->text->s, sizeof v->text->s, "the head is not "
+                       "signed by this store: it was gone or changed, and "
+                       "made anew with entry %llu",
+                       (unsigned long long)h->broken_seq);
+        return MCX_E_AUTH;
+    }
+    if (anchor && anchor->seq > h->seq) {
+        return wrong(v->text, "was noted, and is not there any more",
+                     anchor->seq);
+    }
+    if (anchor && anchor->seq < h->base_seq) {
+        return wrong(v->text, "was noted, and has been rotated out of the "
+                     "log since; note a later head", anchor->seq);
+    }
+    v->seq = h->base_seq;
+    memcpy(v->mac, h->base_mac, MAC);
+    if (h->base_seq == 0) {
+        MCX_TRY(first(v->db, v->mac));
+    }
+    return anchor && anchor->seq == v->seq
+                   && !mcx_secret_eq(v->mac, anchor->mac, MAC)
+               ? wrong(v->text, "is not the one that was noted", v->seq)
+               : MCX_OK;
 }
 
 static mcx_err
-verify(struct mcx_store_db *db, const struct mcx_store_head *anchor,
-       struct mcx_store_head *head, struct mcx_text *text)
+verify(struct verifying *v)
 {
-    sqlite3_stmt *stmt;
-    uint8_t mac[MAC];
-    uint64_t seq = 0;
-    mcx_err err;
-    int rc = SQLITE_DONE;
+    const struct store_head *h = &v->db->head;
+    mcx_err err = store_head_get(v->db);
 
-    if (head_get(db, head) != MCX_OK) {
-        (void)snprintf(text->s, sizeof text->s, "the head is not signed by "
-                       "this store");
-        return MCX_E_AUTH;
+    if (err == MCX_E_AUTH) {
+        (void)snprintf(v->text->s, sizeof v->text->s, "the head is not "
+                       "signed by this store");
     }
-    if (anchor && anchor->seq > head->seq) {
-        return wrong(text, "was noted, and is not there any more",
-                     anchor->seq);
-    }
-    MCX_TRY(first(db, mac));
-    err = anchor && anchor->seq == 0 && !mcx_secret_eq(mac, anchor->mac, MAC)
-              ? wrong(text, "is not the start that was noted", 0)
-              : MCX_OK;
-    stmt = store_stmt(db, SQL_LOG_AFTER);
-    (void)sqlite3_bind_int64(stmt, 1, 0);
-    while (err == MCX_OK
-           && (rc = stmt ? sqlite3_step(stmt) : SQLITE_NOMEM) == SQLITE_ROW) {
-        seq++;
-        err = seq > head->seq ? wrong(text, "stands after the head", seq)
-                              : verify_one(db, stmt, seq, mac, text);
-        if (err == MCX_OK && anchor && anchor->seq == seq
-            && !mcx_secret_eq(mac, anchor->mac, MAC)) {
-            err = wrong(text, "is not the one that was noted", seq);
-        }
-    }
-    (void)sqlite3_reset(stmt);
     MCX_TRY(err);
-    if (rc != SQLITE_DONE) {
-        return store_error(db, rc);
+    MCX_TRY(verify_start(v));
+    MCX_TRY(walk(v->db, v->seq, verify_entry, v, v->text));
+    if (v->seq != h->seq) {
+        return wrong(v->text, "is missing", v->seq + 1);
     }
-    if (seq != head->seq) {
-        return wrong(text, "is missing", seq + 1);
-    }
-    return mcx_secret_eq(mac, head->mac, MAC)
+    return mcx_secret_eq(v->mac, h->mac, MAC)
                ? MCX_OK
-               : wrong(text, "is not the one that the head signs", seq);
+               : wrong(v->text, "is not the one that the head signs",
+                       v->seq);
 }
 
 mcx_err
@@ -299,15 +455,22 @@ mcx_store_log_verify(struct mcx_store_db *db,
                      const struct mcx_store_head *anchor,
                      struct mcx_store_head *head, struct mcx_text *text)
 {
-    mcx_err err;
+    struct verifying v = { .db = db, .anchor = anchor, .text = text };
+    mcx_err err = MCX_E_AUTH;
+    int tries;
 
-    text->s[0] = '\0';
-    /* Head and entries of one moment, whoever writes meanwhile: a reading
-     * transaction blocks nobody. */
-    if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
-        return MCX_E_IO;
+    /* Twice: a host may rotate the oldest file away meanwhile. */
+    for (tries = 0; tries < 2 && err == MCX_E_AUTH; tries++) {
+        text->s[0] = '\0';
+        /* Head and entries of one moment, whoever writes meanwhile: a reading
+         * transaction blocks nobody. */
+        if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
+            return MCX_E_IO;
+        }
+        err = verify(&v);
+        head->seq = db->head.seq;
+        memcpy(head->mac, db->head.mac, MAC);
+        (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
     }
-    err = verify(db, anchor, head, text);
-    (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
     return err;
 }

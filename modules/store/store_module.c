@@ -25,6 +25,12 @@ static const struct mcx_opt options[] = {
       .help = "kinds, key IDs, states and times in clear" },
     { .name = "log", .type = MCX_OPT_SWITCH, .fallback = "yes",
       .help = "keep the audit log" },
+    { .name = "log-entries", .type = MCX_OPT_NUMBER, .fallback = "20000",
+      .min = 100, .max = 1000000,
+      .help = "entries of the audit log before they move into a file" },
+    { .name = "log-files", .type = MCX_OPT_NUMBER, .fallback = "50",
+      .min = 0, .max = 100000,
+      .help = "files of the audit log; the oldest are deleted" },
 };
 
 MCX_MODULE_DEFINE(store) = {

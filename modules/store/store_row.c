@@ -10,7 +10,15 @@
 #include <stdlib.h>
 #include "store.h"
 
-enum { STATE_SIZE = 32, LOOKS = 3 * STORE_LOOK, REPLAY_SIZE = 40 };
+enum { STATE_SIZE = 32, LOOKS = 3 * STORE_LOOK, REPLAY_SIZE = 40,
+       TAG = MCX_SEAL_TAG_SIZE };
+
+/* The tag of the 'n' octets that were sealed last. */
+static const uint8_t *
+tag(const struct mcx_store_db *db, size_t n)
+{
+    return db->out + n + MCX_SEAL_MORE - TAG;
+}
 
 /* ---- hashes by which rows are found ------------------------------------ */
 
@@ -80,16 +88,17 @@ seal_state(struct mcx_store_db *db, int64_t row, enum mcx_key_state state,
                       STATE_SIZE);
 }
 
-mcx_err
-store_key_put(struct mcx_store_db *db, const struct mcx_key_record *rec,
-              int64_t *row)
+/* Seals 'rec' as row 'row' and hands it to 'which', its first six values. */
+static mcx_err
+bind_key(struct mcx_store_db *db, const struct mcx_key_record *rec,
+         int64_t row, enum store_sql which, uint8_t tags[2 * TAG],
+         sqlite3_stmt **out)
 {
     uint8_t looks[LOOKS] = { 0 }, aad[STORE_AAD];
     const struct mcx_key_owner *owner = &rec->owner;
     sqlite3_stmt *stmt;
     size_t n;
 
-    MCX_TRY(next_row(db, SQL_KEY_NEXT, row));
     MCX_TRY(look_id(db, looks, rec->kind, rec->key_id));
     if (owner->mc_id[0]) {
         MCX_TRY(look_text(db, looks + STORE_LOOK, "mc", owner->mc_id));
@@ -97,26 +106,51 @@ store_key_put(struct mcx_store_db *db, const struct mcx_key_record *rec,
     if (owner->impu[0]) {
         MCX_TRY(look_text(db, looks + 2 * STORE_LOOK, "impu", owner->impu));
     }
-    stmt = store_stmt(db, SQL_KEY_PUT);
-    (void)sqlite3_bind_int64(stmt, 1, *row);
-    (void)sqlite3_bind_blob(stmt, 2, looks, STORE_LOOK, SQLITE_STATIC);
+    *out = stmt = store_stmt(db, which);
+    (void)sqlite3_bind_int64(stmt, 1, row);
+    (void)sqlite3_bind_blob(stmt, 2, looks, STORE_LOOK, SQLITE_TRANSIENT);
     if (owner->mc_id[0]) {
         (void)sqlite3_bind_blob(stmt, 3, looks + STORE_LOOK, STORE_LOOK,
-                                SQLITE_STATIC);
+                                SQLITE_TRANSIENT);
     }
     if (owner->impu[0]) {
         (void)sqlite3_bind_blob(stmt, 4, looks + 2 * STORE_LOOK, STORE_LOOK,
-                                SQLITE_STATIC);
+                                SQLITE_TRANSIENT);
     }
     n = store_pack_key(db->plain, rec);
-    MCX_TRY(store_seal(db, store_aad(db, aad, 'k', 'b', *row,
+    MCX_TRY(store_seal(db, store_aad(db, aad, 'k', 'b', row,
                                      mcx_bytes(looks, LOOKS)), n));
     (void)sqlite3_bind_blob(stmt, 5, db->out, (int)(n + MCX_SEAL_MORE),
                             SQLITE_TRANSIENT);
-    MCX_TRY(seal_state(db, *row, rec->state, rec->since_unix_ms,
+    memcpy(tags, tag(db, n), TAG);
+    MCX_TRY(seal_state(db, row, rec->state, rec->since_unix_ms,
                        rec->wipe_unix_ms));
+    memcpy(tags + TAG, tag(db, STATE_SIZE), TAG);
     (void)sqlite3_bind_blob(stmt, 6, db->out, STATE_SIZE + MCX_SEAL_MORE,
                             SQLITE_STATIC);
+    return stmt ? MCX_OK : MCX_E_NOMEM;
+}
+
+mcx_err
+store_key_reseal(struct mcx_store_db *db, int64_t row,
+                 const struct mcx_key_record *rec)
+{
+    uint8_t tags[2 * TAG];
+    sqlite3_stmt *stmt;
+
+    MCX_TRY(bind_key(db, rec, row, SQL_KEY_RESEAL, tags, &stmt));
+    return store_run(db, stmt);
+}
+
+mcx_err
+store_key_put(struct mcx_store_db *db, const struct mcx_key_record *rec,
+              int64_t *row)
+{
+    uint8_t tags[2 * TAG];
+    sqlite3_stmt *stmt;
+
+    MCX_TRY(next_row(db, SQL_KEY_NEXT, row));
+    MCX_TRY(bind_key(db, rec, *row, SQL_KEY_PUT, tags, &stmt));
     if (db->clear_ids) {
         (void)sqlite3_bind_int64(stmt, 7, (int64_t)rec->kind);
         (void)sqlite3_bind_int64(stmt, 8, (int64_t)rec->key_id);
@@ -124,7 +158,8 @@ store_key_put(struct mcx_store_db *db, const struct mcx_key_record *rec,
                                 SQLITE_STATIC);
         (void)sqlite3_bind_int64(stmt, 10, rec->since_unix_ms);
     }
-    return store_run(db, stmt);
+    MCX_TRY(store_run(db, stmt));
+    return store_sum(db, 'k', *row, tags, sizeof tags, true);
 }
 
 mcx_err
@@ -132,7 +167,13 @@ store_key_state(struct mcx_store_db *db, int64_t row,
                 enum mcx_key_state state, int64_t since_ms, int64_t wipe_ms)
 {
     sqlite3_stmt *stmt = store_stmt(db, SQL_KEY_STATE);
+    uint8_t tags[2 * TAG];
+    mcx_err err = store_sum_cut(db, 'k', row, tags);
 
+    if (err == MCX_E_NO_KEY) {
+        return MCX_OK; /* another process took it out */
+    }
+    MCX_TRY(err);
     MCX_TRY(seal_state(db, row, state, since_ms, wipe_ms));
     (void)sqlite3_bind_int64(stmt, 1, row);
     (void)sqlite3_bind_blob(stmt, 2, db->out, STATE_SIZE + MCX_SEAL_MORE,
@@ -142,6 +183,40 @@ store_key_state(struct mcx_store_db *db, int64_t row,
                                 SQLITE_STATIC);
         (void)sqlite3_bind_int64(stmt, 4, since_ms);
     }
+    memcpy(tags + TAG, tag(db, STATE_SIZE), TAG);
+    MCX_TRY(store_run(db, stmt));
+    return store_sum(db, 'k', row, tags, sizeof tags, true);
+}
+
+/* Seals a note as row 'seq'; gives the hash by which it is found. */
+static mcx_err
+seal_tomb(struct mcx_store_db *db, int64_t seq,
+          const struct mcx_store_event *tomb, uint8_t key[STORE_LOOK],
+          size_t *n)
+{
+    uint8_t aad[STORE_AAD];
+
+    MCX_TRY(look_tomb(db, key, tomb->kind, tomb->key_id, tomb->impu,
+                      tomb->mc_id));
+    *n = store_pack_event(db->plain, tomb);
+    return store_seal(db, store_aad(db, aad, 't', 's', seq,
+                                    mcx_bytes(key, STORE_LOOK)), *n);
+}
+
+mcx_err
+store_tomb_reseal(struct mcx_store_db *db, int64_t seq,
+                  const struct mcx_store_event *tomb)
+{
+    uint8_t key[STORE_LOOK];
+    sqlite3_stmt *stmt;
+    size_t n;
+
+    MCX_TRY(seal_tomb(db, seq, tomb, key, &n));
+    stmt = store_stmt(db, SQL_TOMB_RESEAL);
+    (void)sqlite3_bind_int64(stmt, 1, seq);
+    (void)sqlite3_bind_blob(stmt, 2, key, sizeof key, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(stmt, 3, db->out, (int)(n + MCX_SEAL_MORE),
+                            SQLITE_STATIC);
     return store_run(db, stmt);
 }
 
@@ -151,29 +226,35 @@ tomb_put(struct mcx_store_db *db, const struct mcx_key_info *info,
          enum mcx_key_end end)
 {
     static const struct mcx_store_event none;
-    uint8_t key[STORE_LOOK], aad[STORE_AAD];
+    uint8_t key[STORE_LOOK];
     struct mcx_store_event tomb = none;
     sqlite3_stmt *stmt;
     int64_t seq;
     size_t n;
 
     MCX_TRY(next_row(db, SQL_TOMB_NEXT, &seq));
-    MCX_TRY(look_tomb(db, key, info->kind, info->key_id, info->owner.impu,
-                      info->owner.mc_id));
     tomb.unix_ms = db->env->unix_ms(db->env->ctx);
     tomb.kind = info->kind;
     tomb.key_id = info->key_id;
     tomb.end = end;
     memcpy(tomb.impu, info->owner.impu, sizeof tomb.impu);
     memcpy(tomb.mc_id, info->owner.mc_id, sizeof tomb.mc_id);
-    n = store_pack_event(db->plain, &tomb);
-    MCX_TRY(store_seal(db, store_aad(db, aad, 't', 's', seq,
-                                     mcx_bytes(key, sizeof key)), n));
+    MCX_TRY(seal_tomb(db, seq, &tomb, key, &n));
     stmt = store_stmt(db, SQL_TOMB_PUT);
     (void)sqlite3_bind_int64(stmt, 1, seq);
     (void)sqlite3_bind_blob(stmt, 2, key, sizeof key, SQLITE_STATIC);
     (void)sqlite3_bind_blob(stmt, 3, db->out, (int)(n + MCX_SEAL_MORE),
                             SQLITE_STATIC);
+    MCX_TRY(store_run(db, stmt));
+    return store_sum(db, 't', seq, tag(db, n), TAG, true);
+}
+
+static mcx_err
+cut_row(struct mcx_store_db *db, enum store_sql which, int64_t row)
+{
+    sqlite3_stmt *stmt = store_stmt(db, which);
+
+    (void)sqlite3_bind_int64(stmt, 1, row);
     return store_run(db, stmt);
 }
 
@@ -182,11 +263,14 @@ store_key_cut(struct mcx_store_db *db, int64_t row,
               const struct mcx_key_info *info, enum mcx_key_end end,
               bool tell)
 {
-    sqlite3_stmt *stmt = store_stmt(db, SQL_KEY_CUT);
+    uint8_t tags[2 * TAG];
+    mcx_err err = store_sum_cut(db, 'k', row, tags);
 
-    (void)sqlite3_bind_int64(stmt, 1, row);
-    MCX_TRY(store_run(db, stmt));
-    db->wiped = true;
+    if (err != MCX_E_NO_KEY) {
+        MCX_TRY(err);
+        MCX_TRY(cut_row(db, SQL_KEY_CUT, row));
+        db->wiped = true;
+    }
     return tell || end == MCX_END_REVOKED || end == MCX_END_EXPIRED
                ? tomb_put(db, info, end)
                : MCX_OK;
@@ -360,10 +444,12 @@ store_tombs(struct mcx_store_db *db, int64_t *seq,
 mcx_err
 store_tomb_cut(struct mcx_store_db *db, int64_t seq)
 {
-    sqlite3_stmt *stmt = store_stmt(db, SQL_TOMB_CUT);
+    uint8_t tags[2 * TAG];
+    mcx_err err = store_sum_cut(db, 't', seq, tags);
 
-    (void)sqlite3_bind_int64(stmt, 1, seq);
-    return store_run(db, stmt);
+    return err == MCX_OK         ? cut_row(db, SQL_TOMB_CUT, seq)
+           : err == MCX_E_NO_KEY ? MCX_OK
+                                 : err;
 }
 
 /* ---- replay entries ---------------------------------------------------- */
@@ -393,7 +479,8 @@ store_replay_put(struct mcx_store_db *db, const struct store_replay *entries,
     (void)sqlite3_bind_blob(stmt, 2, db->out,
                             (int)(n * REPLAY_SIZE + MCX_SEAL_MORE),
                             SQLITE_STATIC);
-    return store_run(db, stmt);
+    MCX_TRY(store_run(db, stmt));
+    return store_sum(db, 'r', *row, tag(db, n * REPLAY_SIZE), TAG, true);
 }
 
 mcx_err
@@ -432,10 +519,35 @@ store_replay_load(struct mcx_store_db *db,
 mcx_err
 store_replay_cut(struct mcx_store_db *db, int64_t row)
 {
-    sqlite3_stmt *stmt = store_stmt(db, SQL_REPLAY_CUT);
+    uint8_t tags[2 * TAG];
+    mcx_err err = store_sum_cut(db, 'r', row, tags);
 
-    (void)sqlite3_bind_int64(stmt, 1, row);
-    return store_run(db, stmt);
+    return err == MCX_OK         ? cut_row(db, SQL_REPLAY_CUT, row)
+           : err == MCX_E_NO_KEY ? MCX_OK
+                                 : err;
+}
+
+mcx_err
+store_replay_cut_bad(struct mcx_store_db *db)
+{
+    sqlite3_stmt *stmt = store_stmt(db, SQL_REPLAY_ALL);
+    uint8_t aad[STORE_AAD];
+    mcx_err err = MCX_OK;
+    int rc = SQLITE_DONE;
+
+    while (err == MCX_OK
+           && (rc = stmt ? sqlite3_step(stmt) : SQLITE_NOMEM) == SQLITE_ROW) {
+        int64_t row = sqlite3_column_int64(stmt, 0);
+        size_t n;
+
+        if (store_unseal(db, store_aad(db, aad, 'r', 's', row,
+                                       mcx_bytes("", 0)),
+                         stmt, 1, &n) != MCX_OK) {
+            err = cut_row(db, SQL_REPLAY_CUT, row);
+        }
+    }
+    (void)sqlite3_reset(stmt);
+    return err == MCX_OK && rc != SQLITE_DONE ? store_error(db, rc) : err;
 }
 
 /* ---- for people -------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "store.h"
@@ -118,7 +119,8 @@ kit_fini(struct kit *k)
 {
     static const char *const names[] = { "keys.db", "keys.db-wal",
                                          "keys.db-shm", "kek", "pass",
-                                         "copy.db", "keys.db-journal" };
+                                         "copy.db", "keys.db-journal",
+                                         "kek2" };
     char path[128];
     size_t i;
 
@@ -263,6 +265,172 @@ kit_log_good(struct kit *k)
         print_error("%s\n", k->text.s);
     }
     assert_int_equal(err, MCX_OK);
+    mcx_store_close(db);
+}
+
+static inline void
+count_key(void *arg, const struct mcx_store_key *key)
+{
+    (void)key;
+    ++*(uint32_t *)arg;
+}
+
+/* ---- the file, as somebody sees it who has no key ---------------------- */
+
+static inline char *
+slurp(const char *path, size_t *n)
+{
+    FILE *f = fopen(path, "rb");
+    char *p = NULL;
+
+    *n = 0;
+    if (!f) {
+        return NULL;
+    }
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    p = malloc(*n + 1);
+    assert_non_null(p);
+    assert_int_equal(fread(p, 1, *n, f), *n);
+    (void)fclose(f);
+    return p;
+}
+
+/* Does the file or its WAL hold these octets? */
+static inline bool
+on_disk(const struct kit *k, const void *octets, size_t n)
+{
+    static const char *const tails[] = { "", "-wal" };
+    bool found = false;
+    char path[128];
+    size_t i, size;
+
+    for (i = 0; i < 2; i++) {
+        char *p;
+
+        (void)snprintf(path, sizeof path, "%s%s", k->path, tails[i]);
+        p = slurp(path, &size);
+        found = found || (p && memmem(p, size, octets, n));
+        free(p);
+    }
+    return found;
+}
+
+static inline void
+sql(const struct kit *k, const char *text)
+{
+    sqlite3 *db;
+    char *why = NULL;
+
+    assert_int_equal(sqlite3_open(k->path, &db), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, 5000);
+    if (sqlite3_exec(db, text, NULL, NULL, &why) != SQLITE_OK) {
+        fail_msg("%s: %s", text, why);
+    }
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* The first column of the first row as octets. */
+static inline size_t
+sql_blob(const struct kit *k, const char *text, uint8_t *out, size_t room)
+{
+    sqlite3_stmt *stmt;
+    sqlite3 *db;
+    size_t n;
+
+    assert_int_equal(sqlite3_open(k->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, text, -1, &stmt, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    n = (size_t)sqlite3_column_bytes(stmt, 0);
+    assert_true(n <= room);
+    if (n > 0) {
+        memcpy(out, sqlite3_column_blob(stmt, 0), n);
+    }
+    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_close(db);
+    return n;
+}
+
+static inline int64_t
+sql_number(const struct kit *k, const char *text)
+{
+    sqlite3_stmt *stmt;
+    int64_t n;
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(k->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, text, -1, &stmt, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    n = sqlite3_column_int64(stmt, 0);
+    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_close(db);
+    return n;
+}
+
+static inline void
+nap(long ms)
+{
+    struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+    (void)nanosleep(&ts, NULL);
+}
+
+static inline void
+refused(struct kit *k, mcx_err want, const char *says)
+{
+    char wal[128], *a, *b, *c, *d;
+    size_t na, nb, nc, nd;
+
+    (void)snprintf(wal, sizeof wal, "%s-wal", k->path);
+    a = slurp(k->path, &na);
+    c = slurp(wal, &nc);
+    assert_int_equal(kit_try(k), want);
+    if (!strstr(k->text.s, says)) {
+        fail_msg("\"%s\" lacks \"%s\"", k->text.s, says);
+    }
+    b = slurp(k->path, &nb);
+    d = slurp(wal, &nd);
+    assert_int_equal(na, nb);
+    assert_memory_equal(a, b, na);
+    assert_int_equal(nc, nd);
+    if (nc > 0) {
+        assert_memory_equal(c, d, nc);
+    }
+    free(a);
+    free(b);
+    free(c);
+    free(d);
+}
+
+static inline void
+copy(const char *from, const char *to)
+{
+    size_t n;
+    char *p = slurp(from, &n);
+    FILE *f = fopen(to, "wb");
+
+    assert_non_null(p);
+    assert_non_null(f);
+    assert_int_equal(fwrite(p, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+    free(p);
+}
+
+static inline void
+log_wrong(struct kit *k, const struct mcx_store_head *anchor,
+          const char *says)
+{
+    struct mcx_store_db *db = kit_db(k);
+    struct mcx_store_head head;
+
+    assert_int_equal(mcx_store_log_verify(db, anchor, &head, &k->text),
+                     MCX_E_AUTH);
+    if (!strstr(k->text.s, says)) {
+        fail_msg("\"%s\" lacks \"%s\"", k->text.s, says);
+    }
     mcx_store_close(db);
 }
 

@@ -287,6 +287,16 @@ mcx_replay_floor(struct mcx_replay *replay, int64_t t_ms)
     (void)pthread_mutex_unlock(&replay->lock);
 }
 
+void
+mcx_replay_forgot(struct mcx_replay *replay, int64_t expires_ms)
+{
+    (void)pthread_mutex_lock(&replay->lock);
+    if (expires_ms > replay->gone_ms) {
+        replay->gone_ms = expires_ms;
+    }
+    (void)pthread_mutex_unlock(&replay->lock);
+}
+
 bool
 mcx_replay_below(struct mcx_replay *replay, int64_t t_ms)
 {
