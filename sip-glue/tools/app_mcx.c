@@ -33,7 +33,7 @@ kind_text(unsigned kind)
 }
 
 bool
-app_mcx_event(struct control *control, mcx_event_t event,
+app_mcx_event(struct control *control, mcx_event_t event, int status,
               tagi_t const tags[])
 {
     void const *key = NULL, *judged = NULL, *period = NULL;
@@ -41,7 +41,7 @@ app_mcx_event(struct control *control, mcx_event_t event,
     unsigned id = 0;
     const struct mcx_key_info *info;
     const struct mcx_why *why;
-    char id_text[APP_ID_SIZE], offset[32], period_text[24];
+    char id_text[APP_ID_SIZE], offset[32], period_text[24], answer[16];
 
     (void)tl_gets(tags, MCXTAG_KEY_INFO_REF(key), MCXTAG_WHY_REF(judged),
                   MCXTAG_KIND_REF(kind), MCXTAG_REASON_REF(reason),
@@ -71,6 +71,7 @@ app_mcx_event(struct control *control, mcx_event_t event,
     case mcx_i_refused:
         (void)snprintf(offset, sizeof offset, "%zu",
                        why != NULL ? why->offset : 0);
+        (void)snprintf(answer, sizeof answer, "%d", status);
         control_event(control, "refused", "reason",
                       text_or_null(reason) != NULL ? reason
                       : why != NULL ? mcx_reason_word(why->reason)
@@ -79,7 +80,7 @@ app_mcx_event(struct control *control, mcx_event_t event,
                       why != NULL && why->payload != NULL
                           ? text_or_null(why->payload)
                           : NULL,
-                      "offset", offset, "status", "488", "peer",
+                      "offset", offset, "status", answer, "peer",
                       text_or_null(peer), NULL);
         return true;
     case mcx_i_parked:

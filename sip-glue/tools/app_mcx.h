@@ -8,8 +8,9 @@
 
 #include "control.h"
 
-/* Says a key event, a refusal or a parked message.  False: another event. */
-bool app_mcx_event(struct control *control, mcx_event_t event,
+/* Says a key event, a refusal or a parked message.  False: another event.
+ * 'status' is what the refused message was answered with. */
+bool app_mcx_event(struct control *control, mcx_event_t event, int status,
                    tagi_t const tags[]);
 
 /* `show keys|counters|modules [--json]`.  False: something else is asked. */

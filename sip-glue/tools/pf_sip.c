@@ -479,7 +479,7 @@ on_mcx(mcx_event_t event, int status, char const *phrase, mcx_t *mcx,
 
     (void)phrase;
     (void)mcx;
-    if (app_mcx_event(pf->control, event, tags)) {
+    if (app_mcx_event(pf->control, event, status, tags)) {
         (void)tl_gets(tags, MCXTAG_KEY_INFO_REF(info), TAG_END());
         if (info != NULL) {
             on_key_event(pf, event, info);

@@ -137,7 +137,8 @@ on_mcx(mcx_event_t event, int status, char const *phrase, mcx_t *mcx,
 
     (void)phrase;
     (void)mcx;
-    if (ua->control == NULL || app_mcx_event(ua->control, event, tags)) {
+    if (ua->control == NULL
+        || app_mcx_event(ua->control, event, status, tags)) {
         return;
     }
     switch (event) {
