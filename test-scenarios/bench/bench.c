@@ -89,15 +89,14 @@ do_issue(void)
                      MCX_OK);
 }
 
-/* The order comes with the lines, and these serve the equation. */
+/* With the lines of P and Z that the first key made. */
 static void
 do_check(void)
 {
-    uint8_t v[MCX_FP_SIZE];
-    bool defined;
+    uint8_t point[MCX_SAKKE_PT_SIZE];
 
-    assert_true(mcx_shared()->ops->lines(lines, rsk.b, work));
-    assert_true(mcx_shared()->ops->pair(v, &defined, lines, key->point));
+    assert_int_equal(mcx_sakke_check_rsk(point, w.pub, mcx_user_key_id(key),
+                                         &rsk), MCX_OK);
 }
 
 static void

@@ -323,24 +323,131 @@ walk_closed(const struct walk *w)
     return bad == 0;
 }
 
+/* ---- order q ------------------------------------------------------------ */
+
+/* r = a^q: for q = (p + 1)/4 a square root of a where a is a square, else one
+ * of -a.  The windows are q's, which is no secret. */
+static void
+fe_root(fe *r, const fe *a)
+{
+    fe odd[16], t, aa;
+    int i, bit = 8 * (int)sizeof mcx_w_q - 1;
+
+#define Q_BIT(n) ((mcx_w_q[(n) / 64] >> ((n) % 64)) & 1)
+    odd[0] = *a;
+    fe_sqr(&aa, a);
+    for (i = 1; i < 16; i++) {
+        fe_mul(&odd[i], &odd[i - 1], &aa);
+    }
+    while (!Q_BIT(bit)) {
+        bit--;
+    }
+    fe_one(&t);
+    while (bit >= 0) {
+        int low = bit > 4 ? bit - 4 : 0, value = 0;
+
+        if (!Q_BIT(bit)) {
+            fe_sqr(&t, &t);
+            bit--;
+            continue;
+        }
+        while (!Q_BIT(low)) {
+            low++;
+        }
+        for (; bit >= low; bit--) {
+            value = 2 * value + (int)Q_BIT(bit);
+            fe_sqr(&t, &t);
+        }
+        fe_mul(&t, &t, &odd[value / 2]);
+    }
+    *r = t;
+    mcx_wipe(odd, sizeof odd);
+    mcx_wipe(&t, sizeof t);
+    mcx_wipe(&aa, sizeof aa);
+}
+
+/* Ones when a = b. */
+static uint64_t
+fe_same(const fe *a, const fe *b)
+{
+    uint64_t same;
+    fe t;
+
+    fe_sub(&t, a, b);
+    same = fe_zero(&t);
+    mcx_wipe(&t, sizeof t);
+    return same;
+}
+
+/* Halving instead of [q]K.  (0,0) is the only point of order 2, x^2 - 3 having
+ * no root (3 is no square), so E(F_p) is cyclic, of order p + 1 = 4q, and the
+ * points of order q are [4]E(F_p).
+ *
+ * Let f: E -> E', (x, y) -> (y^2/x^2, y(-3 - x^2)/x^2), be the 2-isogeny with
+ * the kernel {O, (0,0)}, E': Y^2 = X(X^2 + 12), and f' its dual,
+ * (X, Y) -> (Y^2/4X^2, ..): f'f = [2].  The image of E'(F_p) in E(F_p) has
+ * index 2, both having 4q points and f' a rational kernel of two, so it is
+ * [2]E(F_p); and by 2-descent (x, y) is in it just when x is a square.  So:
+ * 1. K = (x, y) is in [2]E just when x = s^2.
+ * 2. Then x(f'(X, Y)) = x means X^2 - 4xX + 12 = 0, X = 2(x +- y/s) =
+ *    U/s^2 with U = 2(x^2 +- ys).  The two U have the product 12x^2, no
+ *    square, so one U is a square u^2, and that (X, Y) = f(H) is the one
+ *    whose halves are points of E(F_p): [2]H = K, where X = (y_H/x_H)^2 gives
+ *    x_H = U/2s^2 + u or the same with -u, which is H + (0,0).
+ * 3. K is in [4]E just when H is in [2]E ((0,0) is in [2]E): when x_H, hence
+ *    2 s^2 x_H times 2, that is 2u(u + 2x), is a square.
+ * If U = 2(x^2 + ys) is a square, its root u = U^q is a square too, 2 is none
+ * (p = 3 mod 8), so u + 2x must be no square.  Else U^q = u has u^2 = -U,
+ * the other U is -12x^2/u^2 = (2nx/u)^2 for n^2 = -3, and 2u(u + 2x) of that
+ * root is 2n(n + u) times the square (2x/u)^2; with the n of the Edwards form,
+ * for which -2n is a square, n + u must be no square.
+ * Neither u + 2x nor n + u is 0: then x_H were 0, and [2]H = K = O. */
+static bool
+is_fourfold(const struct affine *k)
+{
+    uint64_t half, plus, quarter, w[2][MCX_W];
+    fe s, t, u, v;
+    bool ok;
+
+    fe_root(&s, &k->x);
+    fe_sqr(&t, &s);
+    half = fe_same(&t, &k->x);
+    fe_sqr(&t, &k->x);
+    fe_mul(&u, &k->y, &s);
+    fe_add(&t, &t, &u);
+    fe_add(&t, &t, &t); /* U */
+    fe_root(&u, &t);
+    fe_sqr(&v, &u);
+    plus = fe_same(&v, &t);
+    fe_word(&v, mcx_w_s);
+    fe_add(&v, &v, &u);
+    fe_add(&t, &k->x, &k->x);
+    fe_add(&t, &t, &u);
+    fe_to_w(w[0], &v);
+    fe_to_w(w[1], &t);
+    mcx_w_select(w[0], w[1], plus);
+    fe_word(&t, w[0]);
+    fe_root(&v, &t);
+    fe_sqr(&v, &v);
+    fe_add(&v, &v, &t);
+    quarter = fe_zero(&v) & ~fe_zero(&t);
+    ok = (half & quarter) != 0;
+    MCX_PUBLIC(&ok, sizeof ok);
+    mcx_wipe(w, sizeof w);
+    mcx_wipe(&s, sizeof s);
+    mcx_wipe(&t, sizeof t);
+    mcx_wipe(&u, sizeof u);
+    mcx_wipe(&v, sizeof v);
+    return ok;
+}
+
 static bool
 be_order_q(const uint8_t a[MCX_PT])
 {
     struct affine k;
-    struct walk w;
-    bool ok;
-    int i;
+    bool ok = point_read(&k, a) && is_fourfold(&k);
 
-    if (!point_read(&k, a)) {
-        return false;
-    }
-    walk_start(&w, &k);
-    for (i = 0; i < N_STEPS; i++) {
-        walk_step(&w, i);
-    }
-    ok = walk_closed(&w);
     mcx_wipe(&k, sizeof k);
-    mcx_wipe(&w, sizeof w);
     burn();
     return ok;
 }
@@ -844,13 +951,11 @@ miller_group(struct miller *m, const fv *line, const struct group *g)
     return line;
 }
 
-/* The loop itself over the lines of K, evaluated at [i]R, in m->f. */
+/* Where the lines are to be evaluated: [i]R. */
 static void
-miller(struct miller *m, const fv *line, const struct affine *r)
+miller_at(struct miller *m, const struct affine *r)
 {
-    struct group g;
     fe t;
-    int i;
 
     memset(&m->spare, 0, sizeof m->spare);
     fe_inv(&t, &r->y);
@@ -863,13 +968,22 @@ miller(struct miller *m, const fv *line, const struct affine *r)
     fv_all(&m->xxx, &t);
     fv_all(&m->xc, &r->x);
     fv_for_chain(&m->xc);
+    mcx_wipe(&t, sizeof t);
+}
+
+/* The loop itself, in m->f. */
+static void
+miller(struct miller *m, const fv *line)
+{
+    struct group g;
+    int i;
+
     fe_one(&m->f.re);
     memset(&m->f.im, 0, sizeof m->f.im);
     for (i = 0; i < N_STEPS; i += g.steps) {
         group_of(&g, i);
         line = miller_group(m, line, &g);
     }
-    mcx_wipe(&t, sizeof t);
 }
 
 /* w = im / re */
@@ -902,13 +1016,92 @@ be_pair(uint8_t w[8 * MCX_W], bool *defined, const void *lines,
     if (!point_read(&p, r)) {
         return false;
     }
-    miller(&m, lines, &p);
+    miller_at(&m, &p);
+    miller(&m, lines);
     fe2_sqr(&m.f); /* v^c, c = (p + 1)/q = 4 */
     fe2_sqr(&m.f);
     *defined = represent(w, &m.f);
     mcx_wipe(&m, sizeof m);
     burn();
     return true;
+}
+
+/* r = r a */
+static void
+fe2_mul(struct fe2 *r, const struct fe2 *a)
+{
+    fe t, u, v, w;
+
+    fe_mul2(&t, &r->re, &a->re, &u, &r->im, &a->im);
+    fe_mul2(&v, &r->re, &a->im, &w, &r->im, &a->re);
+    fe_sub(&r->re, &t, &u);
+    fe_add(&r->im, &v, &w);
+}
+
+/* f = f^k for a public k > 0. */
+static void
+fe2_power(struct fe2 *f, const uint64_t k[MCX_W])
+{
+    struct fe2 of[16], r;
+    int i, j, digit;
+    bool any = false;
+
+    of[1] = *f;
+    for (i = 2; i < 16; i++) {
+        of[i] = of[i - 1];
+        fe2_mul(&of[i], f);
+    }
+    r = *f;
+    for (i = 64 * MCX_W - 4; i >= 0; i -= 4) {
+        digit = (int)(k[i / 64] >> (i % 64) & 15);
+        for (j = 0; any && j < 4; j++) {
+            fe2_sqr(&r);
+        }
+        if (digit != 0 && any) {
+            fe2_mul(&r, &of[digit]);
+        } else if (digit != 0) {
+            r = of[digit];
+            any = true;
+        }
+    }
+    *f = r;
+    mcx_wipe(of, sizeof of);
+    mcx_wipe(&r, sizeof r);
+}
+
+/* <[a]P + Z, K> = <P, K>^a <Z, K>, which needs no lines of K; it is compared
+ * in PF_p, where im/re = g says the same without a division. */
+static bool
+be_gives_g(const void *lines_p, const void *lines_z, const uint64_t a[MCX_W],
+           const uint8_t k[MCX_PT])
+{
+    struct miller m;
+    struct affine p;
+    struct fe2 f;
+    bool ok;
+    fe g;
+
+    if (!point_read(&p, k)) {
+        return false;
+    }
+    miller_at(&m, &p);
+    miller(&m, lines_p);
+    f = m.f;
+    fe2_power(&f, a);
+    miller(&m, lines_z);
+    fe2_mul(&m.f, &f);
+    fe2_sqr(&m.f); /* as in be_pair() */
+    fe2_sqr(&m.f);
+    fe_word(&g, mcx_w_g);
+    fe_mul(&g, &g, &m.f.re);
+    ok = (fe_same(&g, &m.f.im) & ~fe_zero(&m.f.re)) != 0;
+    MCX_PUBLIC(&ok, sizeof ok);
+    mcx_wipe(&m, sizeof m);
+    mcx_wipe(&p, sizeof p);
+    mcx_wipe(&f, sizeof f);
+    mcx_wipe(&g, sizeof g);
+    burn();
+    return ok;
 }
 
 /* ---- Edwards ----------------------------------------------------------- */
@@ -1412,6 +1605,7 @@ be_mul_is(const uint8_t r[MCX_PT], const struct mcx_point_table *t,
         .lines_size = LINE_VECTORS * sizeof(fv),                              \
         .lines = be_lines,                                                    \
         .pair = be_pair,                                                      \
+        .gives_g = be_gives_g,                                                \
         .table = be_table,                                                    \
         .g_table = be_g_table,                                                \
         .mul = be_mul,                                                        \

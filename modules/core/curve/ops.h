@@ -35,7 +35,7 @@ struct mcx_ops {
 
     /* On the curve, in form and range, not (0,0)? */
     bool (*is_point)(const uint8_t a[MCX_PT]);
-    /* Such a point, and of order q? */
+    /* Such a point, and of order q?  By halving, not by [q]A. */
     bool (*order_q)(const uint8_t a[MCX_PT]);
 
     /* The lines of the Miller loop over K = 'k', 'lines_size' octets,
@@ -47,6 +47,13 @@ struct mcx_ops {
      * representative ('*defined' false; then r is not of order q). */
     bool (*pair)(uint8_t w[8 * MCX_W], bool *defined, const void *lines,
                  const uint8_t r[MCX_PT]);
+
+    /* Is <[a]P + Z, K> = g for K = 'k', with the lines of P and of Z and
+     * 0 < a < q, which is public?  True for K plus a point of order 2 or 4
+     * when it is for K: order_q() is to be asked too.  Also false: no
+     * point. */
+    bool (*gives_g)(const void *lines_p, const void *lines_z,
+                    const uint64_t a[MCX_W], const uint8_t k[MCX_PT]);
 
     /* The table of A = 'a', which is of order q. */
     void (*table)(struct mcx_point_table *t, const uint8_t a[MCX_PT],

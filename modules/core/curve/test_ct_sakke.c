@@ -33,20 +33,17 @@ some(void *ctx, void *out, size_t n)
 static void
 fill_key(struct mcx_user_key *key, struct mcx_rsk *rsk)
 {
-    const struct mcx_shared *sh = mcx_shared();
-    void *work = mcx_guard_new(MCX_WORK_SIZE);
+    struct mcx_user_secret *secret = mcx_guard_new(sizeof *secret);
 
-    key->lines = mcx_guard_new(sh->ops->lines_size);
-    MUST(work && key->lines);
-    MCX_HIDDEN(rsk->b, sizeof rsk->b);
-    MUST(sh->ops->order_q(rsk->b));
-    MCX_HIDDEN(rsk->b, sizeof rsk->b);
-    MUST(sh->ops->lines(key->lines, rsk->b, work));
-    MUST(mcx_sakke_identity(key->point, key->pub, mcx_user_key_id(key))
-         == MCX_OK);
-    key->table = mcx_table_new(sh, key->point);
-    MUST(key->table);
-    mcx_guard_free(work);
+    MUST(secret);
+    key->secret = secret;
+    key->tables = &key->made;
+    secret->rsk = *rsk;
+    MCX_HIDDEN(secret->rsk.b, sizeof secret->rsk.b);
+    MUST(mcx_sakke_check_rsk(key->point, key->pub, mcx_user_key_id(key),
+                             &secret->rsk) == MCX_OK);
+    MCX_HIDDEN(secret->rsk.b, sizeof secret->rsk.b);
+    MUST(mcx_user_key_prepare(key) == MCX_OK);
 }
 
 static void
@@ -94,8 +91,9 @@ main(int argc, char **argv)
         (void)printf("%s\n", rsk.b[9] & 1 ? "odd" : "even");
     }
     (void)printf("test_ct_sakke: %s done\n", mcx_shared()->ops->name);
-    mcx_guard_free(key.lines);
-    mcx_big_free(key.table);
+    mcx_guard_free(key.secret);
+    mcx_guard_free(atomic_load(&key.made.lines));
+    mcx_big_free(atomic_load(&key.made.point));
     mcx_kms_pub_free(key.pub);
     mcx_kms_master_free(master);
     return 0;

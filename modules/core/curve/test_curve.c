@@ -242,6 +242,108 @@ other_points(void **state)
     }
 }
 
+static bool
+ref_order_q(const uint8_t a[257])
+{
+    struct mcx_point p;
+    struct mcx_fp f;
+    bool is;
+
+    mcx_fp_init(&f);
+    p = mcx_point_num(&f);
+    assert_true(mcx_point_read(&f, p, a));
+    is = mcx_point_order_q(&f, p);
+    assert_int_equal(mcx_fp_status(&f), MCX_OK);
+    mcx_fp_fini(&f);
+    return is;
+}
+
+/* The order by halving against [q]A: points of order q and each coset of
+ * them, whose representatives are (0,0) and the two points of order 4; those
+ * themselves; any points of the curve: so many that both choices of the half
+ * come up. */
+static void
+orders(void **state)
+{
+    uint8_t four[257], minus[257], a[257], b[257], x[128];
+    uint64_t k[MCX_W];
+    int i, rounds = 12, legal = 0;
+
+    (void)state;
+    kit_order_4(four);
+    memcpy(minus, four, 129);
+    kit_sub(minus + 129, mcx_sakke_p, four + 129, 128);
+    assert_false(ops->order_q(four) || ops->order_q(minus));
+    for (i = 0; i < rounds; i++) {
+        scalar(x, k);
+        assert_true(mul1(a, tp, k));
+        assert_true(ops->order_q(a) && ref_order_q(a));
+        kit_add_order_2(b, a);
+        assert_false(ops->order_q(b) || ref_order_q(b));
+        kit_point_add(b, a, four);
+        assert_false(ops->order_q(b) || ref_order_q(b));
+        kit_point_add(b, a, minus);
+        assert_false(ops->order_q(b) || ref_order_q(b));
+    }
+    for (i = 0; i < rounds; i++) {
+        bool is;
+
+        scalar(x, k);
+        kit_any_point(a, x);
+        is = ref_order_q(a);
+        legal += is;
+        assert_int_equal(ops->order_q(a), is);
+    }
+    assert_in_range(legal, 0, rounds - 1);
+}
+
+/* TEST RFC 6508 6.1.2: K = [1/(a + z)]P and no other; what the order has to
+ * refuse passes. */
+static void
+equation(void **state)
+{
+    uint8_t four[257], z[257], rsk[257], other[257], b[128];
+    uint64_t a[MCX_W], k[MCX_W], r[MCX_W], one[MCX_W] = { 1 };
+    void *z_lines = mcx_big_new(1 << 20);
+    int i;
+
+    (void)state;
+    assert_non_null(z_lines);
+    kit_order_4(four);
+    assert_true(ops->lines(lines, base, work));
+    for (i = 0; i < 4; i++) {
+        scalar(b, k);
+        assert_true(mul1(z, tp, k));
+        assert_true(ops->lines(z_lines, z, work));
+        scalar(b, a);
+        if (i > 0) { /* UIDs are short; and the shortest */
+            memset(a + 4, 0, sizeof a - 32);
+        }
+        if (i == 3) {
+            memset(a + 1, 0, 24);
+            a[0] = 2;
+        }
+        mcx_w_reduce(r, mcx_w_add(r, a, k), mcx_w_q);
+        mcx_w_inv(r, r, mcx_w_q, mcx_w_q_k);
+        assert_true(mul1(rsk, tp, r));
+        assert_true(ops->gives_g(lines, z_lines, a, rsk));
+        kit_add_order_2(other, rsk);
+        assert_true(ops->gives_g(lines, z_lines, a, other));
+        kit_point_add(other, rsk, four);
+        assert_true(ops->gives_g(lines, z_lines, a, other));
+        memcpy(other, rsk, 129); /* -RSK: 1/g */
+        kit_sub(other + 129, mcx_sakke_p, rsk + 129, 128);
+        assert_false(ops->gives_g(lines, z_lines, a, other));
+        assert_false(ops->gives_g(lines, z_lines, a, four)); /* 1 */
+        assert_false(ops->gives_g(z_lines, lines, a, rsk));
+        other[256] ^= 1;
+        assert_false(ops->gives_g(lines, z_lines, a, other));
+        (void)mcx_w_add(a, a, one);
+        assert_false(ops->gives_g(lines, z_lines, a, rsk));
+    }
+    mcx_big_free(z_lines);
+}
+
 /* Octets equal those of the portable back-end, RFC 6508 appendix A's too. */
 static void
 agreement(void **state)
@@ -280,6 +382,7 @@ run(const char *name)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(multiples),    cmocka_unit_test(two_tables),
         cmocka_unit_test(pairing),      cmocka_unit_test(other_points),
+        cmocka_unit_test(orders),       cmocka_unit_test(equation),
         cmocka_unit_test(agreement),
     };
     int failed;

@@ -93,6 +93,7 @@ mcx_kms_pub_free(struct mcx_kms_pub *pub)
                == 1) {
         mcx_peers_free(pub->peers);
         mcx_big_free(pub->z_table);
+        mcx_big_free(atomic_load(&pub->z_lines));
         free(pub);
     }
 }

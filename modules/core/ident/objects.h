@@ -18,7 +18,14 @@ struct mcx_kms_pub {
     uint8_t z[MCX_SAKKE_PT_SIZE];
     uint8_t kpak[MCX_ECCSI_PT_SIZE];
     struct mcx_point_table *z_table; /* 832 KiB */
+    _Atomic(void *) z_lines;         /* 310 to 430 KB, at the first RSK */
     struct mcx_peers *peers;
+};
+
+/* What opening is fast by; made at the first opening, or before. */
+struct mcx_key_tables {
+    _Atomic(void *) lines;                    /* of RSK, guarded         */
+    _Atomic(struct mcx_point_table *) point;  /* of I, public; 832 KiB   */
 };
 
 /* The secrets of one user key, in guarded memory. */
@@ -36,8 +43,7 @@ struct mcx_user_key {
     uint8_t pvt[MCX_ECCSI_PT_SIZE];
     uint8_t hs[MCX_P256_SIZE];        /* public: RFC 6507 5.1.2 step 3  */
     uint8_t point[MCX_SAKKE_PT_SIZE]; /* I = [a]P + Z, public, of TEST  */
-    struct mcx_point_table *table;    /* of I, public; 832 KiB          */
-    void *lines;                      /* of RSK, guarded; 310 to 450 KB */
+    struct mcx_key_tables made, *tables; /* == &made: filled by readers */
 };
 
 struct mcx_kms_master {
@@ -57,6 +63,13 @@ mcx_err mcx_sakke_mask(uint8_t mask[MCX_SSV_SIZE],
 mcx_err mcx_sakke_identity(uint8_t point[MCX_SAKKE_PT_SIZE],
                            const struct mcx_kms_pub *pub,
                            struct mcx_bytes id) MCX_MUST_USE;
+
+/* RFC 6508 6.1.2 for 'rsk' of 'id', which is legal, and the order of the
+ * point, which the equation does not see: '*point' gets I; MCX_E_MALFORMED: no
+ * point of order q; MCX_E_AUTH: not of that identifier; MCX_E_NOMEM. */
+mcx_err mcx_sakke_check_rsk(uint8_t point[MCX_SAKKE_PT_SIZE],
+                            struct mcx_kms_pub *pub, struct mcx_bytes id,
+                            const struct mcx_rsk *rsk) MCX_MUST_USE;
 
 /* Signs with nonce 'j', 1..q-1.  MCX_E_STATE: take another. */
 mcx_err mcx_eccsi_sign_with(uint8_t sig[MCX_ECCSI_SIG_SIZE],

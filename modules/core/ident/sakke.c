@@ -149,10 +149,11 @@ mcx_sakke_open(struct mcx_ssv *ssv, const struct mcx_user_key *key,
                           "RFC 6508 4");
     }
     sh = mcx_shared(); /* made before any key was */
-    if (!sh) {
+    if (!sh || mcx_user_key_prepare(key) != MCX_OK) {
         return MCX_REFUSE(why, MCX_R_MEMORY, "SAKKE", 0, "");
     }
-    on_curve = sh->ops->pair(w, &defined, key->lines, enc.p);
+    on_curve = sh->ops->pair(w, &defined, atomic_load(&key->tables->lines),
+                             enc.p);
     if (!on_curve) {
         err = MCX_REFUSE(why, MCX_R_SAKKE_POINT, "SAKKE", 0, "RFC 6508 2.2");
         goto out;
@@ -168,7 +169,7 @@ mcx_sakke_open(struct mcx_ssv *ssv, const struct mcx_user_key *key,
     MCX_TRY_OR(err, mcx_sakke_r(r, &found, mcx_user_key_id(key)), out);
     mcx_w_read(k, r);
     /* SPEC RFC 6508 6.2.2 step 5 */
-    if (!sh->ops->mul_is(enc.p, key->table, k)) {
+    if (!sh->ops->mul_is(enc.p, atomic_load(&key->tables->point), k)) {
         err = MCX_REFUSE(why, MCX_R_SAKKE_CHECK, "SAKKE", 0,
                          "RFC 6508 6.2.2");
         goto out;

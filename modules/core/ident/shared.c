@@ -164,3 +164,36 @@ mcx_table_new(const struct mcx_shared *sh, const uint8_t a[MCX_PT])
     mcx_big_free(work);
     return t;
 }
+
+const void *
+mcx_lines_once(_Atomic(void *) *slot, const uint8_t k[MCX_PT], bool secret)
+{
+    const struct mcx_shared *sh = mcx_shared();
+    void *lines = atomic_load_explicit(slot, memory_order_acquire);
+    void *none = NULL, *work;
+
+    if (lines || !sh) {
+        return lines;
+    }
+    lines = secret ? mcx_guard_new(sh->ops->lines_size)
+                   : mcx_big_new(sh->ops->lines_size);
+    work = secret ? mcx_guard_new(MCX_WORK_SIZE) : mcx_big_new(MCX_WORK_SIZE);
+    if (!lines || !work || !sh->ops->lines(lines, k, work)) {
+        secret ? mcx_guard_free(lines) : mcx_big_free(lines);
+        lines = NULL;
+    } else if (!atomic_compare_exchange_strong(slot, &none, lines)) {
+        secret ? mcx_guard_free(lines) : mcx_big_free(lines);
+        lines = none; /* another thread's */
+    }
+    secret ? mcx_guard_free(work) : mcx_big_free(work);
+    return lines;
+}
+
+const void *
+mcx_p_lines(void)
+{
+    static _Atomic(void *) slot;
+    uint8_t pt[MCX_PT];
+
+    return mcx_lines_once(&slot, p_octets(pt), false);
+}

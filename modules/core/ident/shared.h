@@ -3,6 +3,7 @@
 #ifndef MCX_IDENT_SHARED_H
 #define MCX_IDENT_SHARED_H
 
+#include <stdatomic.h>
 #include "../curve/ops.h"
 #include "../field/words.h"
 
@@ -23,6 +24,14 @@ bool mcx_ops_agree(const struct mcx_ops *ops, const struct mcx_point_table *p,
 /* 'n' octets aligned to 64, not cleared; for public things.  NULL. */
 void *mcx_big_new(size_t n);
 void mcx_big_free(void *p);
+
+/* The lines of 'k' that '*slot' keeps, made by whoever comes first and then
+ * never changed; in guarded memory when they are secret.  NULL: no memory, or
+ * 'k' is not of order q. */
+const void *mcx_lines_once(_Atomic(void *) *slot, const uint8_t k[MCX_PT],
+                           bool secret);
+/* Those of P, kept for the process. */
+const void *mcx_p_lines(void);
 
 /* The table of 'a', which is of order q.  NULL: no memory. */
 struct mcx_point_table *mcx_table_new(const struct mcx_shared *sh,

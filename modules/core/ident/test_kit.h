@@ -234,4 +234,40 @@ kit_order_4(uint8_t r[MCX_SAKKE_PT_SIZE])
     mcx_fp_fini(&f);
 }
 
+/* Any point of the curve, its x the first of x, x + 1, .. that has one. */
+static inline void
+kit_any_point(uint8_t r[MCX_SAKKE_PT_SIZE], const uint8_t x0[MCX_FP_SIZE])
+{
+    struct mcx_fp f;
+    BIGNUM *x, *y, *t, *e;
+    bool found = false;
+
+    mcx_fp_init(&f);
+    x = mcx_fp_num(&f);
+    y = mcx_fp_num(&f);
+    t = mcx_fp_num(&f);
+    e = BN_dup(f.pa->p);
+    assert_non_null(e);
+    assert_true(BN_add_word(e, 1) && BN_rshift(e, e, 2)); /* (p+1)/4 */
+    assert_non_null(BN_bin2bn(x0, MCX_FP_SIZE, x));
+    assert_true(BN_nnmod(x, x, f.pa->p, f.ctx));
+    while (!found) {
+        assert_true(BN_add_word(x, 1));
+        assert_true(BN_mod_sqr(y, x, f.pa->p, f.ctx)
+                    && BN_sub_word(y, 3)
+                    && BN_mod_mul(y, y, x, f.pa->p, f.ctx)
+                    && BN_mod_exp(t, y, e, f.pa->p, f.ctx)
+                    && BN_mod_sqr(e, t, f.pa->p, f.ctx));
+        found = BN_cmp(e, y) == 0;
+        assert_true(BN_copy(e, f.pa->p) && BN_add_word(e, 1)
+                    && BN_rshift(e, e, 2));
+    }
+    r[0] = 0x04;
+    assert_int_equal(BN_bn2binpad(x, r + 1, MCX_FP_SIZE), MCX_FP_SIZE);
+    assert_int_equal(BN_bn2binpad(t, r + 1 + MCX_FP_SIZE, MCX_FP_SIZE),
+                     MCX_FP_SIZE);
+    BN_free(e);
+    mcx_fp_fini(&f);
+}
+
 #endif /* MCX_IDENT_TEST_KIT_H */

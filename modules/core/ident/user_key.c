@@ -8,7 +8,6 @@
 #include "objects.h"
 #include "p256.h"
 #include "shared.h"
-#include "../field/public.h"
 
 /* KPAK = [SSK]G - [HS]PVT, asked as [SSK]G = KPAK + [HS]PVT: what is added
  * and compared is public. */
@@ -98,53 +97,69 @@ mcx_sakke_identity(uint8_t point[MCX_SAKKE_PT_SIZE],
                : MCX_E_STATE;
 }
 
-/* RSK's lines, which exist only for a point of order q: the equation alone
- * does not see RSK + (0,0). */
-static mcx_err
-make_lines(bool *good, struct mcx_user_key *key, const struct mcx_ops *ops)
+/* The equation as <[a]P + Z, RSK> = g with the lines of P and Z: RSK's own
+ * are wanted for opening only, and cost five times as much as this. */
+mcx_err
+mcx_sakke_check_rsk(uint8_t point[MCX_SAKKE_PT_SIZE], struct mcx_kms_pub *pub,
+                    struct mcx_bytes id, const struct mcx_rsk *rsk)
 {
-    void *work = mcx_guard_new(MCX_WORK_SIZE);
+    const struct mcx_shared *sh = mcx_shared();
+    const void *p_lines = mcx_p_lines();
+    const void *z_lines = mcx_lines_once(&pub->z_lines, pub->z, false);
+    uint8_t a[MCX_FP_SIZE] = { 0 };
+    uint64_t k[MCX_W];
+    mcx_err err;
 
-    key->lines = mcx_guard_new(ops->lines_size);
-    if (!work || !key->lines) {
-        mcx_guard_free(work);
+    if (!sh || !p_lines || !z_lines) {
         return MCX_E_NOMEM;
     }
-    *good = ops->lines(key->lines, key->secret->rsk.b, work);
-    mcx_guard_free(work);
-    return MCX_OK;
+    if (!sh->ops->order_q(rsk->b)) {
+        return MCX_E_MALFORMED;
+    }
+    err = mcx_sakke_identity(point, pub, id);
+    if (err != MCX_OK) {
+        return err == MCX_E_STATE ? MCX_E_AUTH : err;
+    }
+    memcpy(a + sizeof a - id.n, id.p, id.n);
+    mcx_w_read(k, a);
+    return sh->ops->gives_g(p_lines, z_lines, k, rsk->b) ? MCX_OK
+                                                          : MCX_E_AUTH;
 }
 
 static mcx_err
 accept_receiving(struct mcx_user_key *key, struct mcx_why *why)
 {
-    const struct mcx_shared *sh = mcx_shared();
-    uint8_t w[MCX_FP_SIZE];
-    bool good = false, defined = false;
-    mcx_err err;
+    mcx_err err = mcx_sakke_check_rsk(key->point, key->pub,
+                                      mcx_user_key_id(key),
+                                      &key->secret->rsk);
 
-    if (!sh) {
+    return err == MCX_E_MALFORMED
+               ? MCX_REFUSE(why, MCX_R_KEY_POINT, "RSK", 0, "RFC 6508 6.1.2")
+           : err == MCX_E_AUTH
+               ? MCX_REFUSE(why, MCX_R_KEY_CHECK, "RSK", 0, "RFC 6508 6.1.2")
+               : err;
+}
+
+mcx_err
+mcx_user_key_prepare(const struct mcx_user_key *key)
+{
+    const struct mcx_shared *sh = mcx_shared();
+    struct mcx_point_table *none = NULL, *t;
+
+    if (!sh || !mcx_lines_once(&key->tables->lines, key->secret->rsk.b,
+                               true)) {
         return MCX_E_NOMEM;
     }
-    MCX_TRY(make_lines(&good, key, sh->ops));
-    if (!good) {
-        return MCX_REFUSE(why, MCX_R_KEY_POINT, "RSK", 0, "RFC 6508 6.1.2");
+    if (!atomic_load_explicit(&key->tables->point, memory_order_acquire)) {
+        t = mcx_table_new(sh, key->point);
+        if (!t) {
+            return MCX_E_NOMEM;
+        }
+        if (!atomic_compare_exchange_strong(&key->tables->point, &none, t)) {
+            mcx_big_free(t); /* another thread was faster */
+        }
     }
-    /* SPEC RFC 6508 6.1.2: <[a]P + Z, RSK> = g */
-    err = mcx_sakke_identity(key->point, key->pub, mcx_user_key_id(key));
-    if (err == MCX_E_NOMEM) {
-        return err;
-    }
-    good = err == MCX_OK
-           && sh->ops->pair(w, &defined, key->lines, key->point) && defined
-           && mcx_secret_eq(w, mcx_sakke_g, sizeof w);
-    MCX_PUBLIC(&good, sizeof good);
-    mcx_wipe(w, sizeof w);
-    if (!good) {
-        return MCX_REFUSE(why, MCX_R_KEY_CHECK, "RSK", 0, "RFC 6508 6.1.2");
-    }
-    key->table = mcx_table_new(sh, key->point);
-    return key->table ? MCX_OK : MCX_E_NOMEM;
+    return MCX_OK;
 }
 
 mcx_err
@@ -164,6 +179,7 @@ mcx_user_key_new(struct mcx_user_key **out, struct mcx_kms_pub *pub,
         return MCX_REFUSE(why, MCX_R_MEMORY, "", 0, "");
     }
     atomic_init(&key->refs, 1);
+    key->tables = &key->made;
     key->pub = mcx_kms_pub_ref(pub);
     key->id_n = id.n;
     memcpy(key->id, id.p, id.n);
@@ -201,8 +217,8 @@ mcx_user_key_free(struct mcx_user_key *key)
         && atomic_fetch_sub_explicit(&key->refs, 1, memory_order_acq_rel)
                == 1) {
         mcx_guard_free(key->secret);
-        mcx_guard_free(key->lines);
-        mcx_big_free(key->table);
+        mcx_guard_free(atomic_load(&key->made.lines));
+        mcx_big_free(atomic_load(&key->made.point));
         mcx_kms_pub_free(key->pub);
         free(key);
     }
