@@ -1,5 +1,6 @@
 /* domain.c -- see domain.h. */
 #include <config.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -567,6 +568,43 @@ kms_domain_write_master(const struct kms_domain *d, const char *dir,
                    : write_plain(&blob, dir, env, text);
 }
 
+mcx_err
+kms_domain_reseal(struct kms_domain *d, const char *dir,
+                  const struct kms_lock *lock, const struct mcx_env *env,
+                  struct mcx_text *text)
+{
+    static const char zeros[sizeof PLAIN_HEAD + 2 * BLOB_MAX];
+    struct kms_domain *check = NULL;
+    char plain[KMS_PATH_MAX];
+    mcx_err err;
+
+    if (!lock->key_file == !lock->passphrase_file
+        || !kms_path(plain, dir, PLAIN)) {
+        return fail(text, MCX_E_CONFIG, "expected a key file or a passphrase "
+                    "file to seal under");
+    }
+    /* A new key file is on the disk before anything needs it. */
+    MCX_TRY(kms_domain_lock(d, lock, env, text));
+    MCX_TRY(kms_domain_write_master(d, dir, env, text));
+    /* Only what opens is a reason to forget what was in clear. */
+    err = kms_domain_open(&check, dir, lock, env, text);
+    kms_domain_free(check);
+    if (err == MCX_OK && access(plain, F_OK) == 0) {
+        int fd = open(plain, O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0 || write(fd, zeros, sizeof zeros) < 0 || fsync(fd) != 0) {
+            mcx_log(env, MCX_AREA_KMS, 3, "%s: not written over", plain);
+        }
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        if (unlink(plain) != 0) {
+            err = fail(text, MCX_E_IO, "%s: cannot be removed", plain);
+        }
+    }
+    return err;
+}
+
 /* How many digits begin 's', when nothing but white space follows them;
  * odd when something does. */
 static size_t
@@ -700,18 +738,16 @@ read_master(struct kms_domain *d, const char *dir,
             struct mcx_text *text)
 {
     MCX_SECRET(kms_blob, blob);
+    MCX_SECRET(kms_blob, other);
     char plain[KMS_PATH_MAX], sealed[KMS_PATH_MAX];
-    bool is_sealed;
+    bool is_sealed, both;
     mcx_err err;
 
     if (!kms_path(plain, dir, PLAIN) || !kms_path(sealed, dir, SEALED)) {
         return fail(text, MCX_E_CONFIG, "%s: the path is too long", dir);
     }
     is_sealed = access(sealed, F_OK) == 0;
-    if (is_sealed && access(plain, F_OK) == 0) {
-        return fail(text, MCX_E_CONFIG, "%s holds both %s and %s: remove one",
-                    dir, PLAIN, SEALED);
-    }
+    both = is_sealed && access(plain, F_OK) == 0;
     if (!is_sealed && lock && (lock->key_file || lock->passphrase_file)) {
         return fail(text, MCX_E_CONFIG, "%s is not sealed", plain);
     }
@@ -719,6 +755,15 @@ read_master(struct kms_domain *d, const char *dir,
         MCX_TRY(read_sealed(&blob, d, lock, sealed, env, text));
     } else {
         MCX_TRY(read_plain(&blob, plain, env, text));
+    }
+    if (both) {
+        /* Sealing was broken off before the secrets in clear were removed. */
+        MCX_TRY(read_plain(&other, plain, env, text));
+        if (other.n != blob.n
+            || !mcx_secret_eq(other.b, blob.b, sizeof blob.b)) {
+            return fail(text, MCX_E_CONFIG, "%s holds both %s and %s, and "
+                        "they differ: remove one", dir, PLAIN, SEALED);
+        }
     }
     err = unpack(d, &blob, env);
     return err == MCX_OK ? MCX_OK

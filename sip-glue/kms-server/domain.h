@@ -80,6 +80,15 @@ mcx_err kms_domain_write_master(const struct kms_domain *d, const char *dir,
                                 const struct mcx_env *env,
                                 struct mcx_text *text) MCX_MUST_USE;
 
+/* Seals the master secrets of an open domain under another key or passphrase.
+ * At every moment the folder opens, with the old key or with the new one; a
+ * file with the secrets in clear is written over and removed when the sealed
+ * one has been read back. */
+mcx_err kms_domain_reseal(struct kms_domain *d, const char *dir,
+                          const struct kms_lock *lock,
+                          const struct mcx_env *env,
+                          struct mcx_text *text) MCX_MUST_USE;
+
 /* A further generation of random master secrets from period 'from_no' on.
  * MCX_E_ARG: not after the last one's first period; MCX_E_TOOBIG. */
 mcx_err kms_domain_rotate(struct kms_domain *d, uint64_t from_no,

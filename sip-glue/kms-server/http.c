@@ -1,4 +1,4 @@
-/* http.c -- see http.h.  The only file that sees libmicrohttpd.
+/* http.c -- see http.h.  The only file that sees libmicrohttpd and GnuTLS.
  *
  * Threads: a pool of libmicrohttpd's; each runs kms_answer() to its end, for
  * that is a millisecond of arithmetic.  A connection may stay silent for
@@ -6,9 +6,15 @@
  * slower is cut off by kms_http_tick(), which is what bounds a client that
  * sends an octet now and then.
  *
- * Order for each request: method, token, size and type of the body, then the
- * body.  Who has no token cannot make us read anything. */
+ * Order for each request: method, headers that may be there once, token, size
+ * and type of the body, then the body.  Who has no token cannot make us read
+ * anything.
+ *
+ * A proxy that we trust (its client certificate is under conf.proxy_ca) may
+ * say in X-3GPP-Asserted-Identity who asks; nobody else may. */
 #include <config.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <stdatomic.h>
@@ -298,7 +304,8 @@ send_xml(struct MHD_Connection *connection, unsigned status, char *xml,
         (void)MHD_add_response_header(resp, "Retry-After", "5");
     }
     /* A body that was not read is not the start of the next request. */
-    if (status == 413 || status == 415 || challenge || status == 405) {
+    if (status == 413 || status == 415 || challenge || status == 405
+        || (status == 400 && !xml)) {
         (void)MHD_add_response_header(resp, "Connection", "close");
     }
     done = MHD_queue_response(connection, status, resp);
@@ -325,6 +332,93 @@ header(struct MHD_Connection *connection, const char *name)
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+struct count {
+    const char *name;
+    unsigned n;
+};
+
+static enum MHD_Result
+count_one(void *cls, enum MHD_ValueKind kind, const char *name,
+          const char *value)
+{
+    struct count *c = cls;
+
+    (void)kind;
+    (void)value;
+    c->n += strcasecmp(name, c->name) == 0;
+    return MHD_YES;
+}
+
+/* Two of these would let whoever stands before us read another one than we
+ * do: whose token, whose request, and where it ends. */
+static const char *
+ambiguous(struct MHD_Connection *connection)
+{
+    static const char *const once[] = {
+        "Authorization", "X-3GPP-Asserted-Identity", "Host", "Content-Length",
+        "Transfer-Encoding", "Content-Type"
+    };
+    const char *te = header(connection, "Transfer-Encoding");
+
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
+        struct count c = { once[i], 0 };
+
+        (void)MHD_get_connection_values(connection, MHD_HEADER_KIND,
+                                        count_one, &c);
+        if (c.n > 1) {
+            return "a header that may be there once is there twice";
+        }
+    }
+    if (te && (strcasecmp(te, "chunked") != 0
+               || header(connection, "Content-Length"))) {
+        return "two lengths of one body, or a coding that is not chunked";
+    }
+    return NULL;
+}
+
+/* Did the client show a certificate of a proxy of ours? */
+static bool
+is_proxy(const struct kms_http *h, struct MHD_Connection *connection)
+{
+    gnutls_typed_vdata_st use = { .type = GNUTLS_DT_KEY_PURPOSE_OID };
+    const union MHD_ConnectionInfo *info;
+    unsigned status = 1;
+
+    if (!h->conf.proxy_ca) {
+        return false;
+    }
+    use.data = (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT;
+    info = MHD_get_connection_info(connection,
+                                   MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    return info && info->tls_session
+           && gnutls_certificate_verify_peers(info->tls_session, &use, 1,
+                                              &status) == GNUTLS_E_SUCCESS
+           && status == 0;
+}
+
+/* One URI, in double quotes or without; of several nobody knows which. */
+static bool
+take_asserted(char out[MCX_URI_MAX], const char *v)
+{
+    size_t n = strlen(v);
+
+    if (n >= 2 && v[0] == '"' && v[n - 1] == '"') {
+        v++;
+        n -= 2;
+    }
+    if (n == 0 || n >= MCX_URI_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (v[i] <= ' ' || v[i] >= 0x7f || strchr("\"<>,\\", v[i])) {
+            return false;
+        }
+        out[i] = v[i];
+    }
+    out[n] = '\0';
+    return true;
+}
+
 /* NULL: the token is good, and r->subject says whose. */
 static const char *
 judge_token(struct kms_http *h, struct request *r,
@@ -343,6 +437,38 @@ judge_token(struct kms_http *h, struct request *r,
     v += strspn(v, " ");
     return kms_token_check(r->subject, h->conf.keys, &h->conf.rule,
                            mcx_bytes_str(v), env->unix_ms(env->ctx) / 1000);
+}
+
+/* Who asks: by a proxy's word, by a token, or by both when they agree. */
+static const char *
+judge_who(struct kms_http *h, struct request *r,
+          struct MHD_Connection *connection)
+{
+    const char *v = header(connection, "X-3GPP-Asserted-Identity");
+    char asserted[MCX_URI_MAX] = "";
+    const char *bad;
+
+    if (!v) {
+        return judge_token(h, r, connection);
+    }
+    if (!is_proxy(h, connection)) {
+        return "an asserted identity, not from a proxy of ours";
+    }
+    if (!take_asserted(asserted, v)) {
+        return "the asserted identity is not one URI";
+    }
+    if (header(connection, "Authorization")) {
+        bad = judge_token(h, r, connection);
+        if (bad) {
+            return bad;
+        }
+        if (strcmp(r->subject, asserted) != 0) {
+            r->subject[0] = '\0';
+            return "token and asserted identity name different users";
+        }
+    }
+    memcpy(r->subject, asserted, sizeof asserted);
+    return NULL;
 }
 
 /* RFC 6750 section 3; what exactly is wrong goes to our log only, but for
@@ -385,7 +511,12 @@ on_headers(struct kms_http *h, struct MHD_Connection *connection,
         log_refusal(h, r, 405, "not a POST");
         return send_xml(connection, 405, NULL, 0, NULL);
     }
-    bad = judge_token(h, r, connection);
+    bad = ambiguous(connection);
+    if (bad) {
+        log_refusal(h, r, 400, bad);
+        return send_xml(connection, 400, NULL, 0, NULL);
+    }
+    bad = judge_who(h, r, connection);
     if (bad) {
         return send_challenge(h, connection, r, bad);
     }
@@ -554,7 +685,8 @@ kms_http_start(struct kms_http **out, struct kms_server *server,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
         MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
+        conf->proxy_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END,
+        conf->proxy_ca, MHD_OPTION_END);
     freeaddrinfo(at);
     if (!daemon) {
         (void)snprintf(text->s, sizeof text->s, "cannot listen at %s: the "

@@ -9,6 +9,8 @@
 
 struct kms_http_conf {
     const char *listen; /* "ADDR:PORT", "[v6]:PORT"; port 0: any */
+    const char *proxy_ca; /* PEM: authorities of proxies that may assert an
+                             identity; NULL: nobody may */
     const char *cert, *key; /* PEM texts */
     unsigned threads, connections, per_address;
     int64_t request_ms; /* a request, or silence, may last so long */

@@ -74,7 +74,8 @@ effect(struct kms_store *s, const struct kms_entry *e)
     enum kms_user_state state = KMS_USER_NONE;
     bool add = strcmp(e->what, KMS_ADD) == 0;
 
-    if (strcmp(e->what, KMS_ROTATE) == 0) {
+    if (strcmp(e->what, KMS_ROTATE) == 0
+        || strcmp(e->what, KMS_RESEAL) == 0) {
         return MCX_OK;
     }
     MCX_TRY(s->ops->user(s->writer, e->user, &state));

@@ -26,6 +26,7 @@ enum kms_user_state { KMS_USER_NONE, KMS_USER_ACTIVE, KMS_USER_REVOKED };
 #define KMS_REVOKE "user-revoke"
 #define KMS_ISSUE "issue"
 #define KMS_ROTATE "rotate"
+#define KMS_RESEAL "re-seal"
 
 struct kms_entry {
     uint64_t seq; /* from 1 */

@@ -210,6 +210,52 @@ out:
     return status;
 }
 
+/* ---- re-seal ----------------------------------------------------------- */
+
+int
+kms_reseal(struct kms_args *a)
+{
+    const struct mcx_env *env = mcx_env_system();
+    struct mcx_text text = { "" };
+    struct kms_domain *d = NULL;
+    struct kms_store *s = NULL;
+    char plain[KMS_PATH_MAX];
+    int status;
+    mcx_err err;
+
+    if (!a->new_lock.key_file == !a->new_lock.passphrase_file) {
+        return cli_usage(TOOL, "re-seal: expected --new-key-file FILE or "
+                         "--new-passphrase-file FILE");
+    }
+    /* The same file would be the same key; but it may be that a run before
+     * was broken off when only the secrets in clear were left to remove. */
+    if (a->lock.key_file && a->new_lock.key_file
+        && strcmp(a->lock.key_file, a->new_lock.key_file) == 0
+        && !(kms_path(plain, a->dir, "master.secret")
+             && access(plain, F_OK) == 0)) {
+        return cli_usage(TOOL, "--new-key-file: %s is the key in use: name "
+                         "another file", a->new_lock.key_file);
+    }
+    status = open_both(&d, &s, a);
+    if (status == CLI_OK) {
+        /* In the log first, as with rotate. */
+        err = append(s, KMS_RESEAL, "", 0);
+        if (err == MCX_OK) {
+            err = kms_domain_reseal(d, a->dir, &a->new_lock, env, &text);
+        }
+        status = err == MCX_OK ? CLI_OK : kms_failed(err, &text);
+    }
+    if (status == CLI_OK) {
+        (void)printf("master secrets sealed under %s\n",
+                     a->new_lock.key_file ? a->new_lock.key_file
+                                          : "the passphrase");
+        status = cli_flush() ? CLI_OK : CLI_REFUSED;
+    }
+    kms_store_close(s);
+    kms_domain_free(d);
+    return status;
+}
+
 /* ---- status, audit ----------------------------------------------------- */
 
 static void

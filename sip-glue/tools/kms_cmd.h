@@ -12,9 +12,10 @@ struct kms_args {
     const char *dir, *sub; /* sub: add, revoke or list */
     char **rest;
     size_t n_rest;
-    struct kms_lock lock;
+    struct kms_lock lock, new_lock;
     const char *kms_uri, *user, *out, *store, *issuer, *audience, *scope;
     const char *head, *listen, *tls_cert, *tls_key, *token_key, *jwks, *name;
+    const char *proxy_ca;
     uint64_t period, offset, periods, lifetime, ahead, back, fresh, threads;
     uint64_t connections, per_address, timeout;
     bool at_given, enrol, json;
@@ -26,6 +27,7 @@ struct kms_args {
 int kms_serve(struct kms_args *a);
 int kms_user(struct kms_args *a);
 int kms_rotate(struct kms_args *a);
+int kms_reseal(struct kms_args *a);
 int kms_status(struct kms_args *a);
 int kms_audit(struct kms_args *a);
 int kms_token(struct kms_args *a);

@@ -16,8 +16,8 @@ enum { PEM_MAX = 1048576, HOST_MAX = 64 };
 
 /* Texts of files; 'key' is secret. */
 struct pems {
-    char *cert, *key;
-    size_t cert_n, key_n;
+    char *cert, *key, *proxy_ca;
+    size_t cert_n, key_n, proxy_ca_n;
 };
 
 static int
@@ -63,9 +63,14 @@ read_pems(struct pems *p, const struct kms_args *a)
 {
     int status = read_text(&p->cert, &p->cert_n, "--tls-cert", a->tls_cert);
 
-    return status == CLI_OK
-               ? read_text(&p->key, &p->key_n, "--tls-key", a->tls_key)
-               : status;
+    if (status == CLI_OK) {
+        status = read_text(&p->key, &p->key_n, "--tls-key", a->tls_key);
+    }
+    if (status == CLI_OK && a->proxy_ca) {
+        status = read_text(&p->proxy_ca, &p->proxy_ca_n, "--proxy-ca",
+                           a->proxy_ca);
+    }
+    return status;
 }
 
 /* No core dump and no debugger of the same user sees this process. */
@@ -112,6 +117,7 @@ serve(const struct kms_args *a, struct kms_server *server,
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct kms_http_conf conf = {
         .listen = a->listen, .cert = pems->cert, .key = pems->key,
+        .proxy_ca = pems->proxy_ca,
         .threads = a->threads ? (unsigned)a->threads
                    : cores > 0 ? 2 * (unsigned)cores
                                : 2,
@@ -191,5 +197,6 @@ out:
     kms_token_keys_free(keys);
     mcx_kms_text_free(pems.key, pems.key_n);
     free(pems.cert);
+    free(pems.proxy_ca);
     return status;
 }

@@ -31,6 +31,8 @@ static const char HELP[] =
     "       mcx-kms user {add | revoke} DIR [SEAL] [--store S] [URI]...\n"
     "       mcx-kms user list DIR [SEAL] [--store S]\n"
     "       mcx-kms rotate DIR [SEAL] [--store S] [--at TIME]\n"
+    "       mcx-kms re-seal DIR [SEAL] [--store S]\n"
+    "                        {--new-key-file | --new-passphrase-file} FILE\n"
     "       mcx-kms status DIR [SEAL] [--store S]\n"
     "       mcx-kms audit DIR [SEAL] [--store S] [--head VALUE] [--json]\n"
     "       mcx-kms token DIR --user URI [--issuer S] [--audience S]\n"
@@ -42,6 +44,7 @@ static const char HELP[] =
     "user    makes users known, revokes or lists them; add and revoke take\n"
     "        one URI a line from standard input when none is given\n"
     "rotate  makes new master secrets for a key period to come\n"
+    "re-seal seals the master secrets under another key or passphrase\n"
     "status  says what there is, and checks nothing\n"
     "audit   checks the chain of the log, and prints it with --json\n"
     "token   prints a bearer token, for tries without an identity server\n"
@@ -65,6 +68,7 @@ static const char HELP[] =
     "  --issuer S, --audience S  of tokens (the KMS URI)\n"
     "  --scope S      of tokens (" KMS_SCOPE ")\n"
     "  --lifetime S   of a token (3600)\n"
+    "  --new-key-file FILE  made when it is missing\n"
     "  --head VALUE   a value that audit must find in the log\n"
     "\n"
     "serve:\n"
@@ -73,6 +77,8 @@ static const char HELP[] =
     "  --ahead N, --back N  key periods issued around the current one (1, 1)\n"
     "  --fresh S      how far Time of a request may be from now (5)\n"
     "  --threads N, --connections N, --per-address N  (2 a core, 1000, 200)\n"
+    "  --proxy-ca FILE  authorities of proxies that may name the user in\n"
+    "                 X-3GPP-Asserted-Identity instead of a token\n"
     "  --timeout S    for a request, and for silence (10)\n"
     "  --name WORD    this server in the audit log (host name)\n"
     "\n"
@@ -364,8 +370,8 @@ issue(struct kms_args *a)
 
 enum {
     C_INIT = 1, C_ISSUE = 2, C_SERVE = 4, C_USER = 8, C_ROTATE = 16,
-    C_STATUS = 32, C_AUDIT = 64, C_TOKEN = 128,
-    C_STORE = C_SERVE | C_USER | C_ROTATE | C_STATUS | C_AUDIT,
+    C_STATUS = 32, C_AUDIT = 64, C_TOKEN = 128, C_RESEAL = 256,
+    C_STORE = C_SERVE | C_USER | C_ROTATE | C_STATUS | C_AUDIT | C_RESEAL,
     C_SEAL = C_STORE | C_INIT | C_ISSUE
 };
 
@@ -409,6 +415,9 @@ static const struct {
     NUMBER("per-address", 25, C_SERVE, per_address, 1, 100000),
     NUMBER("timeout", 26, C_SERVE, timeout, 1, 3600),
     TEXT("name", 27, C_SERVE, name),
+    TEXT("new-key-file", 28, C_RESEAL, new_lock.key_file),
+    TEXT("new-passphrase-file", 29, C_RESEAL, new_lock.passphrase_file),
+    TEXT("proxy-ca", 30, C_SERVE, proxy_ca),
 #undef TEXT
 #undef NUMBER
 };
@@ -494,6 +503,7 @@ static const struct {
     { "serve", C_SERVE, kms_serve },    { "user", C_USER, kms_user },
     { "rotate", C_ROTATE, kms_rotate }, { "status", C_STATUS, kms_status },
     { "audit", C_AUDIT, kms_audit },    { "token", C_TOKEN, kms_token },
+    { "re-seal", C_RESEAL, kms_reseal },
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
