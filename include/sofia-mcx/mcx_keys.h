@@ -73,6 +73,7 @@ struct mcx_key_info {
     enum mcx_key_end end;       /* wiped: why                         */
     int64_t activation_unix_ms; /* key parameters; 0: from T          */
     int64_t expiry_unix_ms;     /* 0: never                           */
+    bool restored; /* in what a listener is told: mcx_keys_restore()  */
 };
 
 MCX_API mcx_err mcx_keys_new(struct mcx_keys **out, const struct mcx_env *env,
@@ -81,7 +82,8 @@ MCX_API mcx_err mcx_keys_new(struct mcx_keys **out, const struct mcx_env *env,
 MCX_API void mcx_keys_free(struct mcx_keys *keys);
 
 /* Called, outside the lock and on the thread that caused it, whenever a key
- * changes state.  At most one listener; set before keys arrive. */
+ * changes state, and with 'restored' when a back-end brought it back.  At most
+ * one listener; set before keys arrive. */
 MCX_API void mcx_keys_listen(struct mcx_keys *keys,
                              void (*fn)(void *arg,
                                         const struct mcx_key_info *info),
@@ -203,8 +205,8 @@ MCX_API mcx_err mcx_keys_attach(struct mcx_keys *keys,
  * way. */
 MCX_API void mcx_keys_detach(struct mcx_keys *keys);
 /* Enters a key that the back-end kept, in the state that it had, and wipes
- * 'rec's octets.  Nothing is told to the back-end, nobody is called.  'row'
- * goes into the slot.  MCX_E_STATE: no back-end; MCX_E_EXPIRED: retired or
+ * 'rec's octets.  The listener is called, the back-end is not.  'row' goes
+ * into the slot.  MCX_E_STATE: no back-end; MCX_E_EXPIRED: retired or
  * expired in the meantime; MCX_E_ARG, MCX_E_BUSY, MCX_E_NOMEM. */
 MCX_API mcx_err mcx_keys_restore(struct mcx_keys *keys,
                                  struct mcx_key_record *rec,

@@ -86,8 +86,11 @@ typedef enum {
     mcx_r_invite,      /* only when the INVITE could not be prepared  */
     mcx_i_identity,    /* own keys came from a KMS: MCXTAG_PEER whose,
                           MCXTAG_KMS from where, MCXTAG_PERIOD_NO     */
-    mcx_i_redirect     /* 'nh': its request is sent once more, sealed
+    mcx_i_redirect,    /* 'nh': its request is sent once more, sealed
                           under MCXTAG_KMS for MCXTAG_PEER            */
+    mcx_i_key_restored /* a key of before this start is there again, in
+                          the state that MCXTAG_KEY_INFO has; comes
+                          before any other event of that key          */
 } mcx_event_t;
 MCX_API const char *mcx_event_name(mcx_event_t event);
 

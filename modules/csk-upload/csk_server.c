@@ -6,7 +6,8 @@
  * order of the digest, section 5.2, and the CSK staged for {IMPU, MC service
  * ID, client ID}.  A REGISTER is then handed to the application's registrar,
  * and with that the key becomes current; a registrar that says no after all
- * calls mcx_keys_forget().  A PUBLISH is answered here.
+ * calls mcx_keys_forget(), and so it does when the last contact of an IMPU is
+ * gone.  A PUBLISH is answered here.
  *
  * Left out, and to be done by who needs it: validation of the access token
  * (step 8), signed and encrypted XML (steps 6 and 7).  Without a token check
@@ -237,6 +238,12 @@ csk_upload_judge(void *state, const struct mcx_rq *rq,
     return MCX_OK;
 }
 
+static bool
+one_contact(const struct mcx_rq *rq)
+{
+    return is_register(rq) && strcmp(rq->from, rq->to) == 0;
+}
+
 /* 'sent': our answer went out, or the registrar has the request now. */
 void
 csk_upload_settled(void *state, const struct mcx_rq *rq,
@@ -246,8 +253,10 @@ csk_upload_settled(void *state, const struct mcx_rq *rq,
     bool yes = sent && (answer->status == 0 || answer->status == 200);
 
     if (rq->expires == 0) {
-        /* SPEC TS 24.379 7.3.5: log-off takes binding and keys along. */
-        if (yes) {
+        /* SPEC TS 24.379 7.3.5: log-off takes binding and keys along.  One
+         * contact that goes (From is To, RFC 3261 10.2) is no log-off while
+         * others are there, and only the registrar knows. */
+        if (yes && !one_contact(rq)) {
             mcx_keys_forget(u->host->keys, impu_of(rq));
             u->host->count(u->host, "csk-upload.unbound");
         }

@@ -713,6 +713,15 @@ log_off(void **state)
         key = th_current(&pf, MCX_KIND_CSK, TH_ALICE);
         make_rq(&in, methods[k]);
         in.rq.expires = 0;
+        if (k == 0) {
+            /* One contact goes: whether it was the last the registrar
+             * knows. */
+            assert_int_equal(judged(&in), MCX_OK);
+            settle(&in, true);
+            assert_int_equal(state_of(key), MCX_KEY_ACTIVE);
+            assert_int_equal(th_counted(&pf, "csk-upload.unbound"), 0);
+            in.rq.from = "sip:scscf.ims.test"; /* all of them */
+        }
         assert_int_equal(judged(&in), MCX_OK);
         assert_int_equal(in.answer.status, k == 0 ? 0 : 200);
         settle(&in, false); /* the registrar did not want to */

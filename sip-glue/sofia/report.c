@@ -28,7 +28,7 @@ mcx_event_name(mcx_event_t event)
         "mcx_i_key", "mcx_i_key_retired", "mcx_i_key_wiped", "mcx_i_refused",
         "mcx_i_parked", "mcx_i_call_key", "mcx_r_register", "mcx_r_publish",
         "mcx_r_download", "mcx_r_invite", "mcx_i_identity",
-        "mcx_i_redirect"
+        "mcx_i_redirect", "mcx_i_key_restored"
     };
 
     return (unsigned)event < sizeof name / sizeof name[0] ? name[event] : "?";
@@ -146,12 +146,116 @@ on_identity(void *arg, const char *uri, const char *kms_uri,
     }
 }
 
+/* A key that was brought back.  There may be a hundred thousand of these
+ * before the loop runs, so each takes what its texts need and no more. */
+enum { TEXTS = 5 };
+struct restored {
+    struct mcxh_job job;
+    mcx_t *mcx;
+    unsigned kind;
+    uint32_t key_id, csb_id;
+    enum mcx_key_state state;
+    bool ours;
+    int64_t t_unix_ms, since_unix_ms, wipe_mono_ms;
+    int64_t activation_unix_ms, expiry_unix_ms;
+    struct mcx_sp_profile sp;
+    char text[]; /* TEXTS of them */
+};
+
+static void
+texts_of(char *text[TEXTS], struct mcx_key_info *info)
+{
+    text[0] = info->initiator;
+    text[1] = info->responder;
+    text[2] = info->owner.impu;
+    text[3] = info->owner.mc_id;
+    text[4] = info->owner.client_id;
+}
+
+static void
+deliver_restored(struct mcxh_job *job)
+{
+    struct restored *r = (struct restored *)job;
+    mcx_t *mcx = r->mcx;
+    struct mcx_key_info info = {
+        .kind = r->kind, .key_id = r->key_id, .csb_id = r->csb_id,
+        .state = r->state, .ours = r->ours, .t_unix_ms = r->t_unix_ms,
+        .since_unix_ms = r->since_unix_ms, .wipe_mono_ms = r->wipe_mono_ms,
+        .activation_unix_ms = r->activation_unix_ms,
+        .expiry_unix_ms = r->expiry_unix_ms, .sp = r->sp, .restored = true
+    };
+    const char *from = r->text;
+    char *text[TEXTS];
+
+    texts_of(text, &info);
+    for (int i = 0; i < TEXTS; i++) {
+        size_t n = strlen(from) + 1;
+
+        memcpy(text[i], from, n); /* it came out of the same array */
+        from += n;
+    }
+    if (mcx->callback) {
+        mcx->callback(mcx_i_key_restored, 200, "OK", mcx, mcx->magic, NULL,
+                      (tagi_t[]) {
+                          { MCXTAG_KIND(mcx_kind_word(info.kind)) },
+                          { MCXTAG_KEY_ID(info.key_id) },
+                          { MCXTAG_KEY_INFO(&info) },
+                          { TAG_IF(info.owner.mc_id[0],
+                                   MCXTAG_PEER(info.owner.mc_id)) },
+                          { TAG_END() } });
+    }
+    free(r);
+}
+
+static void
+on_restored(mcx_t *mcx, const struct mcx_key_info *info)
+{
+    struct mcx_key_info copy = *info;
+    struct restored *r;
+    char *text[TEXTS], *to;
+    size_t n = 0;
+
+    texts_of(text, &copy);
+    for (int i = 0; i < TEXTS; i++) {
+        n += strlen(text[i]) + 1;
+    }
+    r = calloc(1, sizeof *r + n);
+    if (!r) {
+        mcx_log(mcx->env, MCX_AREA_SIP, 1, "event lost: out of memory");
+        return;
+    }
+    r->job.done = deliver_restored;
+    r->mcx = mcx;
+    r->kind = info->kind;
+    r->key_id = info->key_id;
+    r->csb_id = info->csb_id;
+    r->state = info->state;
+    r->ours = info->ours;
+    r->t_unix_ms = info->t_unix_ms;
+    r->since_unix_ms = info->since_unix_ms;
+    r->wipe_mono_ms = info->wipe_mono_ms;
+    r->activation_unix_ms = info->activation_unix_ms;
+    r->expiry_unix_ms = info->expiry_unix_ms;
+    r->sp = info->sp;
+    to = r->text;
+    for (int i = 0; i < TEXTS; i++) {
+        n = strlen(text[i]) + 1;
+        memcpy(to, text[i], n);
+        to += n;
+    }
+    mcxs_post_job(mcx->post, &r->job);
+}
+
 static void
 on_key(void *arg, const struct mcx_key_info *info)
 {
     mcx_t *mcx = arg;
     enum mcx_event_kind kind;
 
+    if (info->restored) {
+        on_restored(mcx, info);
+        return;
+    }
     switch (info->state) {
     case MCX_KEY_ACTIVE:
         kind = MCX_EV_KEY;

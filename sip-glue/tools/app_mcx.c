@@ -57,13 +57,15 @@ app_mcx_event(struct control *control, mcx_event_t event, int status,
     app_id_text(id_text, id);
     switch (event) {
     case mcx_i_key:
+    case mcx_i_key_restored:
     case mcx_i_key_retired:
     case mcx_i_key_wiped:
         control_event(
             control,
-            event == mcx_i_key           ? "key"
-            : event == mcx_i_key_retired ? "key-retired"
-                                         : "key-wiped",
+            event == mcx_i_key            ? "key"
+            : event == mcx_i_key_restored ? "key-restored"
+            : event == mcx_i_key_retired  ? "key-retired"
+                                          : "key-wiped",
             "kind", kind, "id", id_text, "state",
             info != NULL ? mcx_key_state_word(info->state) : NULL, "owner",
             info != NULL ? text_or_null(info->owner.mc_id) : NULL, NULL);

@@ -225,6 +225,7 @@ pf_reg_put(struct pf_reg *reg, const char *impu, const char *contact,
             b->n_contacts * sizeof b->contact[0]);
     b->contact[0] = c;
     b->n_contacts++;
+    b->until_ms = 0;
     return MCX_OK;
 }
 
@@ -282,6 +283,16 @@ pf_reg_unbind(struct pf_reg *reg, const char *impu, uint32_t key_id)
     return true;
 }
 
+void
+pf_reg_await(struct pf_reg *reg, const char *impu, int64_t until_ms)
+{
+    struct pf_binding *b = find(reg, impu);
+
+    if (b != NULL && b->n_contacts == 0) {
+        b->until_ms = until_ms;
+    }
+}
+
 const struct pf_binding *
 pf_reg_by_impu(const struct pf_reg *reg, const char *impu)
 {
@@ -317,7 +328,10 @@ pf_reg_expire(struct pf_reg *reg, int64_t now_ms,
                     remove_at(b, k);
                 }
             }
-            if (had > 0 && b->n_contacts == 0) {
+            if (had == 0 && b->until_ms != 0 && b->until_ms <= now_ms) {
+                b->until_ms = 0;
+                gone(arg, b->impu);
+            } else if (had > 0 && b->n_contacts == 0) {
                 gone(arg, b->impu);
             }
             drop_if_empty(reg, b);

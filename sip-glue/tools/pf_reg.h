@@ -22,6 +22,7 @@ struct pf_binding {
     char *impu;
     char *mc_id; /* NULL: no key yet */
     uint32_t key_id;
+    int64_t until_ms; /* no contact yet: until then it may come; 0 */
     struct pf_contact contact[PF_CONTACTS_MAX]; /* newest first */
     size_t n_contacts;
     struct pf_binding *next_impu, *next_mc_id; /* private */
@@ -49,6 +50,10 @@ mcx_err pf_reg_bind(struct pf_reg *reg, const char *impu, const char *mc_id,
                     uint32_t key_id) MCX_MUST_USE;
 bool pf_reg_unbind(struct pf_reg *reg, const char *impu, uint32_t key_id);
 
+/* The key of 'impu' is one of before a restart and its contact is not known:
+ * it goes with pf_reg_expire() when none has come until 'until_ms'. */
+void pf_reg_await(struct pf_reg *reg, const char *impu, int64_t until_ms);
+
 /* Look-ups; octet for octet.  NULL: none.  Valid until the next change. */
 const struct pf_binding *pf_reg_by_impu(const struct pf_reg *reg,
                                         const char *impu);
@@ -56,7 +61,8 @@ const struct pf_binding *pf_reg_by_mc_id(const struct pf_reg *reg,
                                          const char *mc_id);
 
 /* Removes contacts whose time is over; calls 'gone' for each IMPU that has
- * none left by that.  'gone' may not change the table. */
+ * none left by that, or whose contact was awaited and did not come.
+ * 'gone' may not change the table. */
 void pf_reg_expire(struct pf_reg *reg, int64_t now_ms,
                    void (*gone)(void *arg, const char *impu), void *arg);
 void pf_reg_each(const struct pf_reg *reg,

@@ -431,7 +431,8 @@ on_key_event(struct pf *pf, mcx_event_t event, const struct mcx_key_info *info)
         return;
     }
     app_id_text(id, info->key_id);
-    if (event == mcx_i_key) {
+    if (event == mcx_i_key
+        || (event == mcx_i_key_restored && info->state == MCX_KEY_ACTIVE)) {
         mcx_err err = pf_reg_bind(pf->reg, info->owner.impu,
                                   info->owner.mc_id, info->key_id);
 
@@ -440,6 +441,11 @@ on_key_event(struct pf *pf, mcx_event_t event, const struct mcx_key_info *info)
                     info->owner.impu, mcx_err_text(err));
             log_off(pf, info->owner.impu);
             return;
+        }
+        if (info->restored) {
+            pf_reg_await(pf->reg, info->owner.impu,
+                         pf->env->mono_ms(pf->env->ctx)
+                             + pf->expires * 1000);
         }
         control_event(pf->control, "bound", "impu", info->owner.impu,
                       "mc_id", info->owner.mc_id, "kind", "csk", "id", id,

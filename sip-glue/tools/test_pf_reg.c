@@ -147,6 +147,32 @@ limits(void **state)
     pf_reg_free(reg);
 }
 
+/* A key of before a restart waits for its contact, and not for ever. */
+static void
+awaited(void **state)
+{
+    struct pf_reg *reg = make(10);
+
+    (void)state;
+    gone_text[0] = '\0';
+    assert_int_equal(pf_reg_bind(reg, ALICE, ALICE_MC, 1), MCX_OK);
+    assert_int_equal(pf_reg_bind(reg, BOB, "sip:bob.mc@x", 2), MCX_OK);
+    pf_reg_await(reg, ALICE, 500);
+    pf_reg_await(reg, BOB, 500);
+    pf_reg_await(reg, "sip:nobody@x", 500);
+    assert_int_equal(pf_reg_put(reg, BOB, "sip:c", "c", 1, 900), MCX_OK);
+    pf_reg_await(reg, BOB, 500); /* has come already */
+    pf_reg_expire(reg, 499, gone, NULL);
+    assert_string_equal(gone_text, "");
+    pf_reg_expire(reg, 500, gone, NULL);
+    assert_string_equal(gone_text, ALICE ";");
+    pf_reg_expire(reg, 501, gone, NULL); /* once */
+    assert_string_equal(gone_text, ALICE ";");
+    pf_reg_expire(reg, 900, gone, NULL);
+    assert_string_equal(gone_text, ALICE ";" BOB ";");
+    pf_reg_free(reg);
+}
+
 int
 main(void)
 {
@@ -154,6 +180,7 @@ main(void)
         cmocka_unit_test(contacts),
         cmocka_unit_test(keys),
         cmocka_unit_test(limits),
+        cmocka_unit_test(awaited),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

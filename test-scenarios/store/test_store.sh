@@ -10,12 +10,12 @@ top=$(pwd)
 dir=$top/test_store_sh.$$
 pid=$$
 addr=127.$((1 + (pid >> 14) % 250)).$(((pid >> 7) % 128)).$((1 + pid % 128))
-pf_pid= alice_pid=
+pf_pid= alice_pid= tablet_pid=
 
 finish() {
     code=$?
     trap - EXIT
-    for p in $alice_pid $pf_pid; do
+    for p in $alice_pid $tablet_pid $pf_pid; do
         kill "$p" 2>/dev/null && wait "$p"
     done
     if [ "$code" -eq 0 ]; then
@@ -32,6 +32,7 @@ trap 'exit 1' INT TERM
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 pf() { "$top/mcx-pf" --connect "$dir/pf.ctl" "$@"; }
+tablet() { "$top/mcx-ua" --connect "$dir/tablet.ctl" "$@"; }
 alice() { "$top/mcx-ua" --connect "$dir/alice.ctl" "$@"; }
 must() { echo "+ $*"; "$@" > "$dir/answer" 2> "$dir/err" || {
     cat "$dir/answer" "$dir/err"; fail "$*"; }; }
@@ -128,6 +129,8 @@ wait "$pf_pid" 2>/dev/null
 must keys list
 says "$id"
 start_pf
+must pf wait key-restored kind=csk id="$id" state=active
+must pf wait bound mc_id=sip:alice@mcx.test id="$id"
 must pf show keys --json
 says "$id"
 # The key that was brought back is the one that the next replaces.
@@ -162,6 +165,7 @@ cksum "$dir/keys.db" "$dir/keys.db-wal" | cmp -s - "$dir/sum" \
 
 # ---- revoked beside a running host
 start_pf
+must pf wait bound mc_id=sip:alice@mcx.test id="$new"
 must pf show keys
 says "$new"
 must keys revoke "$new"
@@ -178,6 +182,37 @@ must keys wipe all --impu sip:nobody@ims.test --json
 says '{"dropped":0}'
 must keys wipe "$third"
 must pf wait key-wiped kind=csk id="$third"
+
+# ---- two phones of one user: keys live until the last contact goes
+must alice register
+must alice wait registered status=200
+must pf wait bound mc_id=sip:alice@mcx.test
+"$top/mcx-ua" --identity sip:alice@mcx.test --impu sip:alice@ims.test \
+    --psi sip:pf@mcx.test --modules "keymgmt csk-upload csk-download srtp" \
+    --module-dir "$top/.libs" --keys "$dir/keys/alice" \
+    --listen "sip:$addr:*;transport=udp" \
+    --proxy "sip:$addr:5060;transport=udp" --rtp "$addr:40010" \
+    --control "$dir/tablet.ctl" > "$dir/tablet.log" 2>&1 &
+tablet_pid=$!
+must tablet wait ready
+must tablet register
+must tablet wait registered status=200
+must pf wait bound mc_id=sip:alice@mcx.test
+both=$(value id)
+must pf show bindings --json
+says '"contacts": 2'
+must tablet unregister
+must tablet wait unregistered status=200
+must pf show bindings --json
+says '"contacts": 1'
+must keys show "$both"
+says 'state  *active'
+must alice unregister
+must alice wait unregistered status=200
+must pf wait key-wiped kind=csk id="$both"
+must tablet quit
+wait "$tablet_pid" || fail "mcx-ua ended with $?"
+tablet_pid=
 
 # ---- the audit log
 must keys log head

@@ -134,6 +134,7 @@ static mcx_err
 restore(struct mcx_keys *keys, const struct mcx_key_record *rec, int64_t row)
 {
     int64_t unix_ms = mcx_store_unix_ms(keys), left = 0;
+    struct mcx_key_info info;
     struct mcx_key *k;
     mcx_err err;
 
@@ -160,10 +161,16 @@ restore(struct mcx_keys *keys, const struct mcx_key_record *rec, int64_t row)
     } else if (err == MCX_OK) {
         k->state = rec->state;
     }
+    if (err == MCX_OK) {
+        mcx_store_info(&info, k);
+        info.restored = true;
+    }
     (void)pthread_mutex_unlock(&keys->lock);
     mcx_key_unref(k); /* the caller's reference: nobody asked for it */
     if (err != MCX_OK) {
         mcx_key_unref(k);
+    } else {
+        mcx_store_tell(keys, &info);
     }
     return err;
 }

@@ -585,7 +585,9 @@ mcx_store_tell(struct mcx_keys *keys, const struct mcx_key_info *info)
     arg = keys->listen_arg;
     (void)pthread_mutex_unlock(&keys->lock);
     who = *who ? who : info->owner.mc_id;
-    mcx_log(keys->env, MCX_AREA_KEYS, 5, "%s, %s %08lx, from %s%s%s",
+    mcx_log(keys->env, MCX_AREA_KEYS, info->restored ? 7 : 5,
+            "%s%s, %s %08lx, from %s%s%s",
+            info->restored ? "restored as " : "",
             mcx_key_state_word(info->state), kind ? kind : "?",
             (unsigned long)info->key_id, info->initiator,
             *who ? ", of " : "", who);
