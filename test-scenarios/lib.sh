@@ -119,14 +119,15 @@ make_kms() {
     done
 }
 
-# conf NAME ADDRESS IDENTITY [LINE...]: a configuration file $W/NAME.conf.
+# conf NAME ADDRESS IDENTITY [LINE...]: a configuration file $W/NAME.conf.  Keys
+# come from $W/keys/NAME where there is such a folder.
 conf() {
     local name=$1 addr=$2 id=$3
     shift 3
     {
         echo "identity = $id"
         echo "psi = $PSI"
-        echo "keys = $W/keys/$name"
+        [ ! -d "$W/keys/$name" ] || echo "keys = $W/keys/$name"
         echo "module-dir = $MCX_MODULE_DIR"
         echo "control = $W/$name.sock"
         echo "host-name = $name.mcx.test"

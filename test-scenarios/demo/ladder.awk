@@ -1,10 +1,10 @@
 # ladder.awk -- draws a call flow.  Input, sorted by time:
 #   <seconds> SIP <from> <to> <label>
 #   <seconds> EV <who> <text>
-# -v names="alice pf bob mallory"
+# -v names="kms alice pf bob mallory"
 BEGIN {
     n = split(names, name, " ")
-    gap = 25
+    gap = 23
     for (i = 1; i <= n; i++) {
         col[name[i]] = 12 + (i - 1) * gap
     }
