@@ -1,9 +1,13 @@
 /* bench.c -- how long SAKKE, ECCSI and whole messages take on the back-end
- * that MCX_CPU names.  Prints the rows of bench.sh's results.json: median,
- * least and most of rounds in which all rows take turns, in microseconds and
- * as multiples of two things every machine has, measured in the same rounds:
- * mm, OpenSSL's 1024-bit Montgomery product of two different numbers, and
- * r1k, its RSA-1024 private operation. */
+ * that MCX_CPU names.
+ *
+ *   bench-sakke [ROUNDS [wolfssl]]
+ *
+ * Prints a line a row, as bench.sh collects them: the microseconds of every
+ * round, in which all rows take turns.  Two rows are yardsticks that every
+ * machine has: mm, OpenSSL's 1024-bit Montgomery product of two different
+ * numbers, and r1k, its RSA-1024 private operation.  With "wolfssl" Debian's
+ * libwolfssl takes turns too (bench_wolf.c). */
 #include <config.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +24,7 @@
 #include "ident/objects.h"
 #include "ident/shared.h"
 #include "mikey/test_world.h"
+#include "bench.h"
 
 enum { MAX_ROUNDS = 101 };
 
@@ -31,6 +36,11 @@ static uint8_t enc[MCX_SAKKE_ENC_SIZE], sig[MCX_ECCSI_SIG_SIZE];
 static const uint8_t text[600];
 static void *lines, *work;
 static struct mcx_point_table *table;
+/* A signature of a signer each, who were never seen before. */
+static struct {
+    uint8_t sig[MCX_ECCSI_SIG_SIZE];
+} stranger[MAX_ROUNDS];
+static int strangers, n_strangers;
 static uint8_t message[ROOM];
 static size_t message_n;
 static BN_CTX *bn;
@@ -116,12 +126,26 @@ do_sign(void)
 }
 
 static void
-do_verify(void)
+verify(const uint8_t *s)
 {
     assert_int_equal(mcx_eccsi_verify(w.pub, mcx_user_key_id(key),
                                       mcx_bytes(text, sizeof text),
-                                      mcx_bytes(sig, sizeof sig), NULL),
+                                      mcx_bytes(s, MCX_ECCSI_SIG_SIZE), NULL),
                      MCX_OK);
+}
+
+static void
+do_verify_known(void)
+{
+    verify(sig);
+}
+
+/* Each once: a second time it would be known. */
+static void
+do_verify_new(void)
+{
+    assert_true(strangers < n_strangers);
+    verify(stranger[strangers++].sig);
 }
 
 static void
@@ -146,26 +170,23 @@ do_open_csk(void)
     assert_int_equal(mcx_mikey_open(&km, &m, &how, NULL), MCX_OK);
 }
 
-static struct row {
-    const char *name;
-    void (*run)(void);
-    int times, every; /* runs in a round; rounds in which it runs */
-    int n;
-    double us[MAX_ROUNDS];
-} row[] = {
-    { .name = "mm", .run = do_mm, .times = 500, .every = 1 },
-    { .name = "r1k", .run = do_r1k, .times = 5, .every = 1 },
-    { .name = "sakke_decapsulate", .run = do_open, 2, 1 },
-    { .name = "sakke_encapsulate_known", .run = do_seal_known, 4, 1 },
-    { .name = "sakke_encapsulate_new", .run = do_seal_new, 3, 1 },
-    { .name = "sakke_issue_rsk", .run = do_issue, 4, 1 },
-    { .name = "sakke_check_rsk", .run = do_check, 1, 5 },
-    { .name = "sakke_tables_rsk", .run = do_tables, 1, 10 },
-    { .name = "eccsi_sign", .run = do_sign, 5, 1 },
-    { .name = "eccsi_verify_new", .run = do_verify, 5, 1 },
-    { .name = "eccsi_verify_known", .run = do_verify, 5, 1 },
-    { .name = "imessage_build_csk", .run = do_build_csk, 2, 1 },
-    { .name = "imessage_open_csk", .run = do_open_csk, 2, 1 },
+/* Room for the times of a row. */
+static struct { int n; double us[MAX_ROUNDS]; } taken[32];
+
+static const struct bench_row row[] = {
+    { "mm", do_mm, 500, 1 },
+    { "r1k", do_r1k, 5, 1 },
+    { "sakke_decapsulate", do_open, 2, 1 },
+    { "sakke_encapsulate_known", do_seal_known, 4, 1 },
+    { "sakke_encapsulate_new", do_seal_new, 3, 1 },
+    { "sakke_issue_rsk", do_issue, 4, 1 },
+    { "sakke_check_rsk", do_check, 1, 5 },
+    { "sakke_tables_rsk", do_tables, 1, 10 },
+    { "eccsi_sign", do_sign, 5, 1 },
+    { "eccsi_verify_new", do_verify_new, 1, 1 },
+    { "eccsi_verify_known", do_verify_known, 5, 1 },
+    { "imessage_build_csk", do_build_csk, 2, 1 },
+    { "imessage_open_csk", do_open_csk, 2, 1 },
 };
 enum { N_ROWS = sizeof row / sizeof row[0] };
 
@@ -176,14 +197,6 @@ now_us(void)
 
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return 1e6 * (double)t.tv_sec + 1e-3 * (double)t.tv_nsec;
-}
-
-static int
-by_size(const void *a, const void *b)
-{
-    double p = *(const double *)a, q = *(const double *)b;
-
-    return (p > q) - (p < q);
 }
 
 static void
@@ -206,6 +219,24 @@ yardsticks(void)
     EVP_PKEY_free(pair);
 }
 
+/* Signers that share a name and differ in PVT, which is enough. */
+static void
+meet(int n)
+{
+    for (; n_strangers < n; n_strangers++) {
+        struct mcx_user_key *other = issue(BOB, w.no);
+
+        assert_int_equal(mcx_eccsi_sign(stranger[n_strangers].sig, other,
+                                        mcx_bytes(text, sizeof text),
+                                        &w.te.env), MCX_OK);
+        mcx_user_key_free(other);
+        assert_true(n_strangers == 0
+                    || memcmp(stranger[n_strangers].sig,
+                              stranger[n_strangers - 1].sig,
+                              MCX_ECCSI_SIG_SIZE) != 0);
+    }
+}
+
 static void
 set_up(void)
 {
@@ -224,53 +255,75 @@ set_up(void)
     assert_int_equal(mcx_uid(&uid, mcx_bytes_str(PF), mcx_bytes_str(KMS),
                              &w.info.period, w.no), MCX_OK);
     assert_int_equal(mcx_sakke_prepare(w.pub, mcx_bytes(uid.b, 32)), MCX_OK);
+    do_verify_known(); /* from the second time on the signer is known */
+    do_verify_known();
+    do_verify_known();
     lines = mcx_big_new(mcx_shared()->ops->lines_size);
     work = mcx_big_new(MCX_WORK_SIZE);
     table = mcx_big_new(sizeof *table);
     assert_true(lines && work && table);
     do_build_csk();
+    do_open_csk();
+    do_open_csk();
+    do_open_csk();
 }
 
 static void
-measure(struct row *at)
+measure(int at, const struct bench_row *what)
 {
     double start = now_us();
     int i;
 
-    for (i = 0; i < at->times; i++) {
-        at->run();
+    for (i = 0; i < what->times; i++) {
+        what->run();
     }
-    at->us[at->n++] = (now_us() - start) / at->times;
+    taken[at].us[taken[at].n++] = (now_us() - start) / what->times;
+}
+
+static void
+print(int at, const char *name, const char *backend)
+{
+    int i;
+
+    (void)printf("{\"name\": \"%s\", \"backend\": \"%s\", \"us\": [",
+                 name, backend);
+    for (i = 0; i < taken[at].n; i++) {
+        (void)printf("%s%.3f", i ? ", " : "", taken[at].us[i]);
+    }
+    (void)printf("]}\n");
 }
 
 int
 main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 51;
-    int i, j;
+    const struct bench_row *wolf = NULL;
+    int i, j, n_wolf = 0;
 
     rounds = rounds < 1 || rounds > MAX_ROUNDS ? MAX_ROUNDS : rounds;
     set_up();
+    meet(rounds);
+#ifdef BENCH_WOLFSSL
+    if (argc > 2 && strcmp(argv[2], "wolfssl") == 0) {
+        wolf = bench_wolf(&n_wolf);
+    }
+#endif
+    assert_true(N_ROWS + n_wolf <= (int)(sizeof taken / sizeof taken[0]));
     for (i = 0; i < rounds; i++) {
-        for (j = 0; j < N_ROWS; j++) {
-            if (i % row[j].every == 0) {
-                measure(&row[j]);
+        for (j = 0; j < N_ROWS + n_wolf; j++) {
+            const struct bench_row *what = j < N_ROWS ? &row[j]
+                                           : &wolf[j - N_ROWS];
+
+            if (i % what->every == 0) {
+                measure(j, what);
             }
         }
     }
     for (j = 0; j < N_ROWS; j++) {
-        qsort(row[j].us, (size_t)row[j].n, sizeof row[j].us[0], by_size);
+        print(j, row[j].name, mcx_shared()->ops->name);
     }
-    for (j = 0; j < N_ROWS; j++) {
-        double median = row[j].us[row[j].n / 2];
-
-        (void)printf("{\"name\": \"%s\", \"backend\": \"%s\", "
-                     "\"median_us\": %.2f, \"min_us\": %.2f, "
-                     "\"max_us\": %.2f, \"mm\": %.1f, \"r1k\": %.2f}\n",
-                     row[j].name, mcx_shared()->ops->name, median,
-                     row[j].us[0], row[j].us[row[j].n - 1],
-                     median / row[0].us[row[0].n / 2],
-                     median / row[1].us[row[1].n / 2]);
+    for (j = 0; j < n_wolf; j++) {
+        print(N_ROWS + j, wolf[j].name, "wolfssl");
     }
     return 0;
 }

@@ -1,14 +1,46 @@
-# test-scenarios/bench: make bench writes bench/results.json in the build
-# folder, with what every operation takes on every back-end.
+# test-scenarios/bench: make bench writes results.json and plots to bench/ in
+# the build folder; make bench-compare OLD=results.json says what moved since.
+# Other folders add programs that print lines as bench.sh describes them:
+#   EXTRA_PROGRAMS += bench_x
+#   BENCH_EXTRA += bench_x
 dist_noinst_SCRIPTS += test-scenarios/bench/bench.sh
-EXTRA_DIST += test-scenarios/bench/bench.c
+TESTS += test-scenarios/bench/test_report.sh
+EXTRA_DIST += \
+	test-scenarios/bench/test_report.sh \
+	test-scenarios/bench/compare.awk \
+	test-scenarios/bench/figures.awk \
+	test-scenarios/bench/plot.awk \
+	test-scenarios/bench/report.awk \
+	test-scenarios/bench/targets.txt
+BENCH_EXTRA =
+BENCH_CPUS = portable
+if HAVE_X86
+BENCH_CPUS += adx ifma
+endif
 if HAVE_CMOCKA
-EXTRA_PROGRAMS += bench-sakke
-bench_sakke_SOURCES = test-scenarios/bench/bench.c
+EXTRA_PROGRAMS += bench-sakke bench-scale
+bench_sakke_SOURCES = test-scenarios/bench/bench.c \
+	test-scenarios/bench/bench.h
 bench_sakke_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 bench_sakke_LDADD = $(CORE_TEST_LIBS)
-bench: bench-sakke$(EXEEXT)
-	$(srcdir)/test-scenarios/bench/bench.sh $(abs_top_builddir) "$(CC)" \
-	    "$(CFLAGS)"
+if HAVE_WOLFSSL
+bench_sakke_SOURCES += test-scenarios/bench/bench_wolf.c
+bench_sakke_CPPFLAGS += $(WOLFSSL_CFLAGS) -DBENCH_WOLFSSL
+bench_sakke_LDADD += $(WOLFSSL_LIBS)
+else
+EXTRA_DIST += test-scenarios/bench/bench_wolf.c
 endif
-.PHONY: bench
+bench_scale_SOURCES = test-scenarios/bench/bench_scale.c
+bench_scale_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+bench_scale_LDADD = $(CORE_TEST_LIBS)
+bench: bench-sakke$(EXEEXT) bench-scale$(EXEEXT) bench_mikey$(EXEEXT) \
+	$(BENCH_EXTRA)
+	@BENCH_EXTRA="$(BENCH_EXTRA)" \
+	    $(srcdir)/test-scenarios/bench/bench.sh $(abs_top_builddir) \
+	    "$(CC)" "$(CFLAGS)" $(BENCH_CPUS)
+endif
+bench-compare:
+	@test -s "$(OLD)" || { echo "bench-compare: OLD=results.json?"; exit 2; }
+	@awk -f $(srcdir)/test-scenarios/bench/compare.awk "$(OLD)" \
+	    bench/results.json
+.PHONY: bench bench-compare

@@ -1,0 +1,196 @@
+/* bench_scale.c -- what make bench says beyond single operations, for the
+ * back-end that MCX_CPU names: messages opened per second by one and by two
+ * threads, and the memory that an own identity, a peer and a KMS keep.
+ *
+ *   bench-scale [SECONDS]
+ *
+ * Prints a line a figure, as bench.sh collects them.  Memory is what the
+ * process's resident set grew by, all tables and guard pages included. */
+#include <config.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "ident/objects.h"
+#include "ident/shared.h"
+#include "mikey/test_world.h"
+
+enum { MANY = 8, THREADS = 2, ROUNDS = 5 };
+
+static uint8_t message[ROOM];
+static size_t message_n;
+static double seconds = 0.3;
+
+static void
+figure(const char *name, const char *unit, double value)
+{
+    (void)printf("{\"figure\": \"%s\", \"backend\": \"%s\", \"unit\": "
+                 "\"%s\", \"value\": %.0f}\n", name, mcx_shared()->ops->name,
+                 unit, value);
+}
+
+static double
+seconds_of(clockid_t clock)
+{
+    struct timespec t;
+
+    (void)clock_gettime(clock, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double
+now_s(void)
+{
+    return seconds_of(CLOCK_MONOTONIC);
+}
+
+static double
+cpu_s(void)
+{
+    return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+struct worker { pthread_t thread; double until; long opened; };
+
+static void *
+work(void *arg)
+{
+    struct worker *me = arg;
+    struct mcx_open how = rules(PF, ALICE);
+    struct mcx_mikey_msg m;
+    struct mcx_key_msg km;
+
+    do {
+        if (mcx_mikey_parse(&m, mcx_bytes(message, message_n), NULL) != MCX_OK
+            || mcx_mikey_open(&km, &m, &how, NULL) != MCX_OK) {
+            abort();
+        }
+        me->opened++;
+    } while (now_s() < me->until);
+    return NULL;
+}
+
+/* Messages a second, by the clock and of processor time: the second is what
+ * threads cost each other where others use the machine as well. */
+struct rate { double wall, cpu; };
+
+static struct rate
+open_with(int threads)
+{
+    struct worker worker[THREADS];
+    double start = now_s(), cpu = cpu_s();
+    long n = 0;
+    int i;
+
+    for (i = 0; i < threads; i++) {
+        worker[i].until = start + seconds;
+        worker[i].opened = 0;
+        assert_int_equal(pthread_create(&worker[i].thread, NULL, work,
+                                        &worker[i]), 0);
+    }
+    for (i = 0; i < threads; i++) {
+        assert_int_equal(pthread_join(worker[i].thread, NULL), 0);
+        n += worker[i].opened;
+    }
+    return (struct rate){ (double)n / (now_s() - start),
+                          (double)n / (cpu_s() - cpu) };
+}
+
+/* The best of rounds that take turns, for others use the machine too. */
+static void
+threads(void)
+{
+    struct mcx_build how = plan(MCX_KIND_CSK, ALICE, PF);
+    struct rate best[THREADS + 1] = { 0 };
+    int i, j;
+
+    message_n = sizeof message;
+    assert_int_equal(mcx_mikey_build(message, &message_n, NULL, &how, NULL),
+                     MCX_OK);
+    for (i = 0; i < ROUNDS; i++) {
+        for (j = 1; j <= THREADS; j++) {
+            struct rate now = open_with(j);
+
+            best[j].wall = now.wall > best[j].wall ? now.wall : best[j].wall;
+            best[j].cpu = now.cpu > best[j].cpu ? now.cpu : best[j].cpu;
+        }
+    }
+    figure("opens_1_thread", "per_second", best[1].wall);
+    figure("opens_2_threads", "per_second", best[2].wall);
+    figure("opens_1_thread_cpu", "per_cpu_second", best[1].cpu);
+    figure("opens_2_threads_cpu", "per_cpu_second", best[2].cpu);
+}
+
+/* Octets of the resident set. */
+static double
+resident(void)
+{
+    FILE *f = fopen("/proc/self/statm", "r");
+    long all = 0, pages = 0;
+
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%ld %ld", &all, &pages), 2);
+    (void)fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void
+memory(void)
+{
+    static struct mcx_user_key *key[MANY];
+    static struct mcx_kms_pub *pub[MANY];
+    uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
+    double before = resident();
+    int i;
+
+    for (i = 0; i < MANY; i++) {
+        char uri[32];
+
+        (void)snprintf(uri, sizeof uri, "sip:own%d@mc.example.org", i);
+        key[i] = issue(uri, w.no);
+    }
+    figure("memory_own_identity", "octets", (resident() - before) / MANY);
+    before = resident();
+    for (i = 0; i < MANY; i++) {
+        char uri[32];
+
+        (void)snprintf(uri, sizeof uri, "sip:peer%d@mc.example.org", i);
+        assert_int_equal(mcx_sakke_prepare(w.pub, mcx_bytes_str(uri)),
+                         MCX_OK);
+    }
+    figure("memory_cached_peer", "octets", (resident() - before) / MANY);
+    mcx_kms_master_public(z, kpak, w.master);
+    before = resident();
+    for (i = 0; i < MANY; i++) {
+        assert_int_equal(mcx_kms_pub_new(&pub[i], mcx_bytes(z, sizeof z),
+                                         mcx_bytes(kpak, sizeof kpak), NULL),
+                         MCX_OK);
+    }
+    figure("memory_kms", "octets", (resident() - before) / MANY);
+    for (i = 0; i < MANY; i++) {
+        mcx_user_key_free(key[i]);
+        mcx_kms_pub_free(pub[i]);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    double before = resident();
+
+    seconds = argc > 1 ? strtod(argv[1], NULL) : seconds;
+    assert_non_null(mcx_shared());
+    figure("memory_process", "octets", resident() - before);
+    (void)world_up(NULL);
+    memory();
+    threads();
+    (void)world_down(NULL);
+    return 0;
+}
