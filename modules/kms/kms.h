@@ -4,6 +4,7 @@
  *   kms_start.c   settings, cache, start and stop
  *   kms.c         the life of the client: what is due, what has ended
  *   kms_ask.c     one question, and what becomes of the answer
+ *   kms_sec.c     signatures, wrapped keys, change of transport keys
  *   kms_plan.c    when: renewal, back-off, periods; pure arithmetic
  *   kms_http.c    one POST over TLS; the only file that sees libcurl
  *   kms_store.c   answers kept for the next start, sealed */
@@ -97,7 +98,8 @@ enum {
     KMS_SLOT_KEYS, /* and two more: period modulo 3 */
     KMS_SLOT_CERTS = KMS_SLOT_KEYS + 3,
     KMS_SLOT_EXTERNAL = KMS_SLOT_CERTS + 8,
-    KMS_SLOTS = KMS_SLOT_EXTERNAL + KMS_EXTERNAL_MAX
+    KMS_SLOT_TKEYS = KMS_SLOT_EXTERNAL + KMS_EXTERNAL_MAX,
+    KMS_SLOTS
 };
 enum { KMS_KEY_SLOTS = 3, KMS_CERT_SLOTS = 8 };
 

@@ -443,6 +443,9 @@ ask(struct kms *k, const struct question *q, struct mcx_kms_reply *reply,
     err = mcx_kms_request_write(&xml, &n, req);
     free(req);
     if (err == MCX_OK) {
+        err = kms_sec_sign(k, &xml, &n);
+    }
+    if (err == MCX_OK) {
         err = post(k, q->url, mcx_bytes(xml, n), http);
         *text = http->text;
     }
@@ -450,12 +453,21 @@ ask(struct kms *k, const struct question *q, struct mcx_kms_reply *reply,
     MCX_TRY(err);
     expect.now_unix_ms = kms_now_ms(k);
     if (http->status != 200) {
+        kms_sec_failed(k, http);
         return other_status(k, http, &expect, text);
     }
     k->token_refused = false;
     k->to_report = MCX_OK;
-    MCX_TRY(mcx_kms_reply_read(reply, mcx_bytes(http->body, http->n),
-                               &expect, text));
+    err = kms_sec_open(k, http, text);
+    if (err == MCX_OK) {
+        err = mcx_kms_reply_read(reply, mcx_bytes(http->body, http->n),
+                                 &expect, text);
+    }
+    if (err != MCX_OK) {
+        kms_sec_failed(k, NULL);
+        return err;
+    }
+    kms_sec_worked(k);
     return kms_take(k, reply, mcx_bytes(http->body, http->n), q->external,
                     true, text);
 }

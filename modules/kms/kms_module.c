@@ -35,6 +35,12 @@ static const struct mcx_opt options[] = {
       .help = "folder in which answers are kept, sealed, for the next start" },
     { .name = "cache-key-file", .type = MCX_OPT_PATH,
       .help = "file with the key they are sealed under; made when missing" },
+    { .name = "security", .type = MCX_OPT_ENUM, .fallback = "tls",
+      .words = "tls signed wrapped",
+      .help = "signed: requests and answers are, under keys of "
+              "transport-keys; wrapped: our keys come wrapped, too" },
+    { .name = "transport-keys", .type = MCX_OPT_PATH,
+      .help = "file with the first TrK and InK; taken into cache once" },
     { .name = "external", .type = MCX_OPT_TEXT,
       .help = "KMS URIs of other domains whose certificates may be used" },
     { .name = "timeout", .type = MCX_OPT_SECONDS, .fallback = "30", .min = 1,

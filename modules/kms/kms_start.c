@@ -246,6 +246,10 @@ kms_start(void **state, const struct mcx_host *host, struct mcx_text *text)
     if (err == MCX_OK) {
         err = open_store(k, text);
     }
+    if (err == MCX_OK) {
+        err = kms_sec_start(k, option(k, "security"),
+                            option(k, "transport-keys"), text);
+    }
     if (err != MCX_OK) {
         kms_stop(k);
         return err;
@@ -260,6 +264,7 @@ kms_stop(void *state)
     struct kms *k = state;
 
     kms_http_close(k->conn);
+    kms_sec_stop(k);
     kms_store_close(k->store);
     mcx_guard_free(k->marks);
     pthread_mutex_destroy(&k->lock);

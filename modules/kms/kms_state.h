@@ -3,6 +3,7 @@
 #ifndef KMS_STATE_H
 #define KMS_STATE_H
 
+#include <sofia-mcx/mcx_kmssec.h>
 #include "kms.h"
 
 enum kms_step {
@@ -48,6 +49,7 @@ struct kms {
     const char *user, *token_file, *client_id;
     int64_t window_ms, refresh_ms;
     struct kms_store *store; /* NULL: nothing is kept */
+    struct kms_sec *sec; /* NULL: security is TLS's; else the work's */
 
     /* Of the work while busy, else of the loop. */
     struct kms_http *conn;
@@ -113,5 +115,25 @@ mcx_err kms_run_step(struct kms *k, enum kms_step step, size_t which,
 mcx_err kms_take(struct kms *k, const struct mcx_kms_reply *reply,
                  struct mcx_bytes xml, bool external, bool fresh,
                  struct mcx_text *text) MCX_MUST_USE;
+
+/* ---- kms_sec.c ---- */
+
+/* 'security' is tls, signed or wrapped; 'path' a file of transport keys, or
+ * NULL.  MCX_E_CONFIG and 'text'. */
+mcx_err kms_sec_start(struct kms *k, const char *security, const char *path,
+                      struct mcx_text *text) MCX_MUST_USE;
+void kms_sec_stop(struct kms *k);
+/* Replaces the request at '*xml' by a signed one. */
+mcx_err kms_sec_sign(struct kms *k, char **xml, size_t *n) MCX_MUST_USE;
+/* Judges the signature of the answer in 'http' and puts in its place what was
+ * signed, with keys in clear.  Anything else than a signed answer is refused.
+ * On failure 'text' says why, and 'http' is as it was. */
+mcx_err kms_sec_open(struct kms *k, struct kms_http_reply *http,
+                     struct mcx_text *text) MCX_MUST_USE;
+/* The answer was to our question: keys that it was under are good, and new
+ * ones in it are kept. */
+void kms_sec_worked(struct kms *k);
+/* It was not, or was refused; 'http' is the refusal, NULL: not one. */
+void kms_sec_failed(struct kms *k, struct kms_http_reply *http);
 
 #endif /* KMS_STATE_H */

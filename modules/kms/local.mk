@@ -6,6 +6,7 @@ kms_sources = \
 	modules/kms/kms_http.c \
 	modules/kms/kms_module.c \
 	modules/kms/kms_plan.c \
+	modules/kms/kms_sec.c \
 	modules/kms/kms_start.c \
 	modules/kms/kms_state.h \
 	modules/kms/kms_store.c
@@ -24,13 +25,17 @@ kms_la_LIBADD = libmcx-core.la $(CURL_LIBS)
 endif
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_kms_life test_kms_https
-TESTS += test_kms_life test_kms_https modules/kms/test_kms_live.sh
+check_PROGRAMS += test_kms_life test_kms_https test_kms_sec
+TESTS += test_kms_life test_kms_https test_kms_sec modules/kms/test_kms_live.sh
 dist_noinst_SCRIPTS += modules/kms/test_kms_live.sh
 test_kms_https_SOURCES = modules/kms/test_kms_https.c \
 	modules/kms/test_kms_kit.c modules/kms/test_kms_kit.h $(kms_sources)
 test_kms_https_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(CURL_CFLAGS)
 test_kms_https_LDADD = $(CORE_TEST_LIBS) $(CURL_LIBS) -lssl -lcrypto
+test_kms_sec_SOURCES = modules/kms/test_kms_sec.c \
+	modules/kms/test_kms_kit.c modules/kms/test_kms_kit.h $(kms_sources)
+test_kms_sec_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(CURL_CFLAGS)
+test_kms_sec_LDADD = $(CORE_TEST_LIBS) $(CURL_LIBS)
 test_kms_life_SOURCES = modules/kms/test_kms_life.c \
 	modules/kms/test_kms_kit.c modules/kms/test_kms_kit.h $(kms_sources)
 test_kms_life_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(CURL_CFLAGS)
