@@ -7,7 +7,11 @@
  * round, in which all rows take turns.  Two rows are yardsticks that every
  * machine has: mm, OpenSSL's 1024-bit Montgomery product of two different
  * numbers, and r1k, its RSA-1024 private operation.  With "wolfssl" Debian's
- * libwolfssl takes turns too (bench_wolf.c). */
+ * libwolfssl takes turns too (bench_wolf.c).
+ *
+ * Compiled with BENCH_COUNT it is bench-count, for make check-counts: under
+ * callgrind each row runs once and its instructions are dumped under its
+ * name. */
 #include <config.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +29,9 @@
 #include "ident/shared.h"
 #include "mikey/test_world.h"
 #include "bench.h"
+#ifdef BENCH_COUNT
+#include <valgrind/callgrind.h>
+#endif
 
 enum { MAX_ROUNDS = 101 };
 
@@ -170,9 +177,6 @@ do_open_csk(void)
     assert_int_equal(mcx_mikey_open(&km, &m, &how, NULL), MCX_OK);
 }
 
-/* Room for the times of a row. */
-static struct { int n; double us[MAX_ROUNDS]; } taken[32];
-
 static const struct bench_row row[] = {
     { "mm", do_mm, 500, 1 },
     { "r1k", do_r1k, 5, 1 },
@@ -189,15 +193,6 @@ static const struct bench_row row[] = {
     { "imessage_open_csk", do_open_csk, 2, 1 },
 };
 enum { N_ROWS = sizeof row / sizeof row[0] };
-
-static double
-now_us(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return 1e6 * (double)t.tv_sec + 1e-3 * (double)t.tv_nsec;
-}
 
 static void
 yardsticks(void)
@@ -268,6 +263,37 @@ set_up(void)
     do_open_csk();
 }
 
+#ifdef BENCH_COUNT
+int
+main(void)
+{
+    int i;
+
+    set_up();
+    meet(2);
+    for (i = 0; i < N_ROWS; i++) {
+        row[i].run(); /* whatever is done once is done */
+        CALLGRIND_START_INSTRUMENTATION;
+        CALLGRIND_ZERO_STATS;
+        row[i].run();
+        CALLGRIND_DUMP_STATS_AT(row[i].name);
+        CALLGRIND_STOP_INSTRUMENTATION;
+    }
+    return strcmp(mcx_shared()->ops->name, "portable") != 0;
+}
+#else
+/* Room for the times of a row. */
+static struct { int n; double us[MAX_ROUNDS]; } taken[32];
+
+static double
+now_us(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return 1e6 * (double)t.tv_sec + 1e-3 * (double)t.tv_nsec;
+}
+
 static void
 measure(int at, const struct bench_row *what)
 {
@@ -327,3 +353,4 @@ main(int argc, char **argv)
     }
     return 0;
 }
+#endif

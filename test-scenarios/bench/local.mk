@@ -3,11 +3,13 @@
 # Other folders add programs that print lines as bench.sh describes them:
 #   EXTRA_PROGRAMS += bench_x
 #   BENCH_EXTRA += bench_x
-dist_noinst_SCRIPTS += test-scenarios/bench/bench.sh
+dist_noinst_SCRIPTS += test-scenarios/bench/bench.sh \
+	test-scenarios/bench/check-counts
 TESTS += test-scenarios/bench/test_report.sh
 EXTRA_DIST += \
 	test-scenarios/bench/test_report.sh \
 	test-scenarios/bench/compare.awk \
+	test-scenarios/bench/counts.txt \
 	test-scenarios/bench/figures.awk \
 	test-scenarios/bench/plot.awk \
 	test-scenarios/bench/report.awk \
@@ -33,6 +35,18 @@ endif
 bench_scale_SOURCES = test-scenarios/bench/bench_scale.c
 bench_scale_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 bench_scale_LDADD = $(CORE_TEST_LIBS)
+
+# Instructions of each operation of the portable back-end, under callgrind,
+# against counts.txt; make check-counts UPDATE=yes writes that anew.
+EXTRA_PROGRAMS += bench-count
+bench_count_SOURCES = test-scenarios/bench/bench.c \
+	test-scenarios/bench/bench.h
+bench_count_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DBENCH_COUNT
+bench_count_LDADD = $(CORE_TEST_LIBS)
+check-counts: bench-count$(EXEEXT)
+	@$(srcdir)/test-scenarios/bench/check-counts ./bench-count \
+	    "$(CC)" "$(CFLAGS)" $(UPDATE)
+
 bench: bench-sakke$(EXEEXT) bench-scale$(EXEEXT) bench_mikey$(EXEEXT) \
 	$(BENCH_EXTRA)
 	@BENCH_EXTRA="$(BENCH_EXTRA)" \
@@ -43,4 +57,4 @@ bench-compare:
 	@test -s "$(OLD)" || { echo "bench-compare: OLD=results.json?"; exit 2; }
 	@awk -f $(srcdir)/test-scenarios/bench/compare.awk "$(OLD)" \
 	    bench/results.json
-.PHONY: bench bench-compare
+.PHONY: bench bench-compare check-counts
