@@ -1026,6 +1026,180 @@ be_pair(uint8_t w[8 * MCX_W], bool *defined, const void *lines,
     return true;
 }
 
+#if FV_LANES > 1
+/* Up to LANES points at once, a lane for each.  The lines are evaluated for
+ * one point after the other, in lanes of blocks as above, and turned: then
+ * block j's a has a lane for each point.  What is in the chain's form is a
+ * number of the lanes too, times one factor of F_p for a and b alike; where
+ * b = 1 that factor takes its place. */
+struct batch {
+    fv x[LANES], y[LANES], xx[LANES], xxx[LANES]; /* as in struct miller */
+    fv xc, one, minus_one;
+    fv a[BLOCKS];
+    const fv *b[BLOCKS]; /* the vector that has b's constant */
+    fv re, im;
+};
+
+static void
+batch_at(struct batch *m, const struct affine r[LANES])
+{
+    static const fv zero;
+    fv y, x;
+    fe t;
+    int i;
+
+    for (i = 0; i < LANES; i++) {
+        fv_set(&y, i, &r[i].y);
+        fv_set(&m->xc, i, &r[i].x);
+    }
+    fv_inv(&y, &y);
+    fv_for_chain(&m->xc);
+    for (i = 0; i < LANES; i++) {
+        fv_get(&t, &y, i);
+        fv_all(&m->y[i], &t);
+        fe_mul(&t, &t, &r[i].x);
+        fv_all(&m->x[i], &t);
+        fv_all(&x, &r[i].x);
+        fv_mul(&m->xx[i], &m->x[i], &x);
+        fv_mul(&m->xxx[i], &m->xx[i], &x);
+    }
+    fe_one(&t);
+    fv_all(&m->re, &t);
+    m->one = m->re;
+    fv_for_chain(&m->one);
+    fv_sub(&m->minus_one, &zero, &m->one);
+    memset(&m->im, 0, sizeof m->im);
+}
+
+/* re + i im squared: below 2p and 4p. */
+static void
+batch_sqr(struct batch *m)
+{
+    fv s, d;
+
+    fv_add(&s, &m->re, &m->im);
+    fv_sub(&d, &m->re, &m->im);
+    fv_mul(&m->im, &m->re, &m->im);
+    fv_add(&m->im, &m->im, &m->im);
+    fv_mul(&m->re, &s, &d);
+}
+
+static const fv *
+batch_group(struct batch *m, const fv *line, const struct group *g)
+{
+    fv t[LANES], b, nb;
+    int i, j, k;
+
+    for (k = 0; k < KINDS; k++) {
+        for (i = 0; i < g->count[k]; i += LANES) {
+            for (j = 0; j < LANES; j++) {
+                if (k == SUM) {
+                    fv_acc4(&t[j], &line[0], &m->xxx[j], &line[1], &m->xx[j],
+                            &line[2], &m->x[j], &line[3], &m->y[j]);
+                } else {
+                    fv_acc3(&t[j], &line[0], &m->xx[j], &line[1], &m->x[j],
+                            &line[2], &m->y[j]);
+                }
+            }
+            fv_turn(t);
+            for (j = 0; j < LANES && i + j < g->count[k]; j++) {
+                m->a[g->block[k][i + j]] = t[j];
+                m->b[g->block[k][i + j]] = &line[coefs_of[k] - 1];
+            }
+            line += coefs_of[k];
+        }
+    }
+    for (i = 0; i < g->n; i++) {
+        batch_sqr(m);
+        b = m->one;
+        nb = m->minus_one;
+        if (g->two[i]) {
+            batch_sqr(m);
+            fv_spread(&b, m->b[i], g->lane[i] % LANES);
+            fv_sub(&nb, &m->xc, &b);
+            fv_sub(&b, &b, &m->xc);
+        }
+        fv_acc2(&t[0], &m->re, &m->a[i], &m->im, &nb);
+        fv_acc2(&m->im, &m->re, &b, &m->im, &m->a[i]);
+        m->re = t[0];
+    }
+    mcx_wipe(t, sizeof t);
+    mcx_wipe(&b, sizeof b);
+    mcx_wipe(&nb, sizeof nb);
+    return line;
+}
+
+/* w = im / re, where re is not 0; one inversion for all, which a 0 must not
+ * spoil. */
+static void
+batch_represent(uint8_t (*w)[8 * MCX_W], bool *defined, struct batch *m)
+{
+    uint64_t v[MCX_W];
+    fe t;
+    int i;
+
+    for (i = 0; i < LANES; i++) {
+        fv_get(&t, &m->re, i);
+        defined[i] = fe_zero(&t) == 0;
+        MCX_PUBLIC(&defined[i], sizeof defined[i]);
+        if (!defined[i]) {
+            fe_one(&t);
+            fv_set(&m->re, i, &t);
+        }
+    }
+    fv_inv(&m->re, &m->re);
+    fv_mul(&m->im, &m->im, &m->re);
+    for (i = 0; i < LANES; i++) {
+        fv_get(&t, &m->im, i);
+        fe_to_w(v, &t);
+        mcx_w_write(w[i], v);
+        if (!defined[i]) {
+            mcx_wipe(w[i], 8 * MCX_W);
+        }
+    }
+    mcx_wipe(v, sizeof v);
+    mcx_wipe(&t, sizeof t);
+}
+
+static void
+be_pair_many(uint8_t (*w)[8 * MCX_W], bool *on_curve, bool *defined,
+             const void *lines, const uint8_t *const *r, void *work)
+{
+    struct batch *m = work;
+    const fv *line = lines;
+    struct affine p[LANES];
+    struct group g;
+    int i;
+
+    for (i = 0; i < LANES; i++) {
+        on_curve[i] = r[i] && point_read(&p[i], r[i]);
+        if (!on_curve[i]) { /* any point, for the lane */
+            fe_word(&p[i].x, mcx_w_px);
+            fe_word(&p[i].y, mcx_w_py);
+        }
+    }
+    batch_at(m, p);
+    for (i = 0; i < N_STEPS; i += g.steps) {
+        group_of(&g, i);
+        line = batch_group(m, line, &g);
+    }
+    batch_sqr(m); /* as in be_pair() */
+    batch_sqr(m);
+    batch_represent(w, defined, m);
+    for (i = 0; i < LANES; i++) {
+        if (!on_curve[i]) {
+            mcx_wipe(w[i], 8 * MCX_W);
+            defined[i] = false;
+        }
+    }
+    mcx_wipe(m, sizeof *m);
+    burn();
+}
+_Static_assert(sizeof(struct batch) <= MCX_WORK_SIZE, "working space");
+#else
+#define be_pair_many NULL
+#endif
+
 /* r = r a */
 static void
 fe2_mul(struct fe2 *r, const struct fe2 *a)
@@ -1605,6 +1779,7 @@ be_mul_is(const uint8_t r[MCX_PT], const struct mcx_point_table *t,
         .lines_size = LINE_VECTORS * sizeof(fv),                              \
         .lines = be_lines,                                                    \
         .pair = be_pair,                                                      \
+        .pair_many = be_pair_many,                                            \
         .gives_g = be_gives_g,                                                \
         .table = be_table,                                                    \
         .g_table = be_g_table,                                                \

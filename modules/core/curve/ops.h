@@ -16,6 +16,7 @@
 
 enum {
     MCX_PT = 257,         /* octets of a point: 0x04 | x | y         */
+    MCX_BATCH = 8,
     MCX_WINDOWS = 208,    /* of 5 bits: 1040 bits, more than 2q has  */
     MCX_WORK_SIZE = 320 * 1024 /* octets of working space            */
 };
@@ -47,6 +48,11 @@ struct mcx_ops {
      * representative ('*defined' false; then r is not of order q). */
     bool (*pair)(uint8_t w[8 * MCX_W], bool *defined, const void *lines,
                  const uint8_t r[MCX_PT]);
+
+    /* The same for MCX_BATCH points at once, where lanes make that faster, or
+     * NULL.  r[i] NULL: none there.  'work' as above, wiped. */
+    void (*pair_many)(uint8_t (*w)[8 * MCX_W], bool *on_curve, bool *defined,
+                      const void *lines, const uint8_t *const *r, void *work);
 
     /* Is <[a]P + Z, K> = g for K = 'k', with the lines of P and of Z and
      * 0 < a < q, which is public?  True for K plus a point of order 2 or 4

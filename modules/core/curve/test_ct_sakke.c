@@ -50,6 +50,7 @@ static void
 seal_and_open(struct mcx_user_key *key)
 {
     uint8_t enc[MCX_SAKKE_ENC_SIZE];
+    struct mcx_sakke_job job[MCX_BATCH];
     struct mcx_ssv ssv, back;
     int i;
 
@@ -65,6 +66,15 @@ seal_and_open(struct mcx_user_key *key)
         MCX_PUBLIC(&ssv, sizeof ssv);
         MUST(memcmp(&ssv, &back, sizeof ssv) == 0);
         MUST(mcx_sakke_prepare(key->pub, mcx_user_key_id(key)) == MCX_OK);
+    }
+    for (i = 0; i < MCX_BATCH; i++) {
+        job[i].enc = mcx_bytes(enc, sizeof enc);
+    }
+    mcx_sakke_open_many(job, MCX_BATCH, key);
+    for (i = 0; i < MCX_BATCH; i++) {
+        MUST(job[i].err == MCX_OK);
+        MCX_PUBLIC(&job[i].ssv, sizeof job[i].ssv);
+        MUST(memcmp(&ssv, &job[i].ssv, sizeof ssv) == 0);
     }
 }
 

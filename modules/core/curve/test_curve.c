@@ -184,6 +184,55 @@ pairing(void **state)
     }
 }
 
+/* Eight at once: the values of one at a time, also beside places that are
+ * empty, no points, or points of other orders. */
+static void
+batches(void **state)
+{
+    uint8_t b[128], pt[MCX_BATCH][257], w[MCX_BATCH][128], v[128];
+    bool on_curve[MCX_BATCH], defined[MCX_BATCH], one;
+    const uint8_t *r[MCX_BATCH];
+    uint64_t k[MCX_W];
+    int i, j, at;
+
+    (void)state;
+    if (!ops->pair_many) {
+        return; /* has no lanes to gain by */
+    }
+    scalar(b, k);
+    assert_true(mul1(pt[0], tp, k));
+    assert_true(ops->lines(lines, pt[0], work));
+    for (i = 0; i < 6; i++) {
+        for (j = 0; j < MCX_BATCH; j++) {
+            scalar(b, k);
+            assert_true(mul1(pt[j], tp, k));
+            r[j] = pt[j];
+        }
+        at = 3 * i % MCX_BATCH;
+        if (i == 1) {
+            r[at] = NULL;
+        } else if (i == 2) {
+            pt[at][77] ^= 1;
+        } else if (i == 3) {
+            kit_order_4(pt[at]);
+        } else if (i == 4) {
+            memcpy(pt[at], base, 257);
+            kit_add_order_2(pt[0], base);
+        }
+        memset(w, 0xff, sizeof w);
+        ops->pair_many(w, on_curve, defined, lines, r, work);
+        for (j = 0; j < MCX_BATCH; j++) {
+            memset(v, 0, sizeof v);
+            one = false;
+            assert_int_equal(on_curve[j],
+                             r[j] && ops->pair(v, &one, lines, r[j]));
+            assert_int_equal(defined[j], one);
+            assert_memory_equal(w[j], v, 128);
+            assert_true(one || i == 1 || i == 2);
+        }
+    }
+}
+
 /* The points that satisfy the equation and are not legal, and what is none. */
 static void
 other_points(void **state)
@@ -382,6 +431,7 @@ run(const char *name)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(multiples),    cmocka_unit_test(two_tables),
         cmocka_unit_test(pairing),      cmocka_unit_test(other_points),
+        cmocka_unit_test(batches),
         cmocka_unit_test(orders),       cmocka_unit_test(equation),
         cmocka_unit_test(agreement),
     };

@@ -23,7 +23,8 @@
 #include "words.h"
 #include "v8.h"
 
-enum { LANES = 8, ROUNDS_H = 11 };
+#define FV_LANES 8
+enum { LANES = FV_LANES, ROUNDS_H = 11 };
 
 typedef struct { _Alignas(64) uint64_t l[MCX_H]; } fe;
 typedef struct { v8 l[MCX_L]; } fv;
@@ -601,7 +602,7 @@ fv_mul(fv *r, const fv *a, const fv *b)
     L_CHECK(r, 2);
 }
 
-static __attribute__((noinline, unused)) void
+static __attribute__((noinline)) void
 fv_acc2(fv *r, const fv *a0, const fv *b0, const fv *a1, const fv *b1)
 {
     const fv *a[2] = { a0, a1 }, *b[2] = { b0, b1 };
@@ -739,6 +740,37 @@ fv_chain(fe *const r[LANES], const fv *a)
         for (j = 0; j < LANES; j++) {
             v_store(r[j]->l + 8 * i, t[j]);
         }
+    }
+}
+
+/* Lane j of vector i becomes lane i of vector j. */
+static __attribute__((unused)) void
+fv_turn(fv a[LANES])
+{
+    v8 t[8];
+    int i, j;
+
+    for (i = 0; i < MCX_L; i++) {
+        for (j = 0; j < LANES; j++) {
+            t[j] = a[j].l[i];
+        }
+        v_transpose(t);
+        for (j = 0; j < LANES; j++) {
+            a[j].l[i] = t[j];
+        }
+    }
+}
+
+/* One lane, in all lanes. */
+static inline void
+fv_spread(fv *r, const fv *a, int lane)
+{
+    uint64_t l;
+    int i;
+
+    for (i = 0; i < MCX_L; i++) {
+        memcpy(&l, (const uint8_t *)&a->l[i] + 8 * lane, 8);
+        r->l[i] = v_all(l);
     }
 }
 

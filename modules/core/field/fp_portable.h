@@ -9,7 +9,8 @@
 #include <string.h>
 #include "words.h"
 
-enum { LANES = 1 };
+#define FV_LANES 1
+enum { LANES = FV_LANES };
 
 typedef struct { uint64_t w[MCX_W]; } fe;
 typedef fe fv;

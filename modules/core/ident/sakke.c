@@ -130,58 +130,121 @@ mcx_sakke_prepare_due(const struct mcx_kms_pub *pub, struct mcx_bytes id)
     return mcx_peers_due(pub->peers, id);
 }
 
+/* What 'enc' holds, from w = <R, RSK> and what the pairing found on its way:
+ * the second half of RFC 6508 6.2.2. */
+static mcx_err
+open_with(struct mcx_ssv *ssv, const struct mcx_user_key *key,
+          const uint8_t *enc, const uint8_t w[MCX_FP_SIZE], bool on_curve,
+          bool defined, struct mcx_why *why)
+{
+    const struct mcx_ops *ops = mcx_shared()->ops;
+    MCX_SECRET(mcx_ssv, found);
+    uint8_t r[MCX_FP_SIZE] = { 0 }, mask[MCX_SSV_SIZE] = { 0 };
+    uint64_t k[MCX_W];
+    mcx_err err;
+    size_t i;
+
+    if (!on_curve) {
+        return MCX_REFUSE(why, MCX_R_SAKKE_POINT, "SAKKE", 0, "RFC 6508 2.2");
+    }
+    if (!defined) {
+        return MCX_REFUSE(why, MCX_R_SAKKE_CHECK, "SAKKE", 0, "RFC 6508 3.2");
+    }
+    MCX_TRY_OR(err, mcx_sakke_mask(mask, w), out);
+    for (i = 0; i < MCX_SSV_SIZE; i++) {
+        found.b[i] = (uint8_t)(enc[MCX_SAKKE_PT_SIZE + i] ^ mask[i]);
+    }
+    MCX_TRY_OR(err, mcx_sakke_r(r, &found, mcx_user_key_id(key)), out);
+    mcx_w_read(k, r);
+    /* SPEC RFC 6508 6.2.2 step 5 */
+    if (!ops->mul_is(enc, atomic_load(&key->tables->point), k)) {
+        err = MCX_REFUSE(why, MCX_R_SAKKE_CHECK, "SAKKE", 0,
+                         "RFC 6508 6.2.2");
+    } else {
+        *ssv = found;
+    }
+    mcx_wipe(k, sizeof k);
+out:
+    if (err == MCX_E_NOMEM) {
+        (void)MCX_REFUSE(why, MCX_R_MEMORY, "SAKKE", 0, "");
+    }
+    mcx_wipe(r, sizeof r);
+    mcx_wipe(mask, sizeof mask);
+    return err;
+}
+
 mcx_err
 mcx_sakke_open(struct mcx_ssv *ssv, const struct mcx_user_key *key,
                struct mcx_bytes enc, struct mcx_why *why)
 {
-    MCX_SECRET(mcx_ssv, found);
-    uint8_t w[MCX_FP_SIZE] = { 0 }, r[MCX_FP_SIZE] = { 0 };
-    uint8_t mask[MCX_SSV_SIZE] = { 0 };
-    uint64_t k[MCX_W] = { 0 };
-    const struct mcx_shared *sh;
-    bool on_curve, defined = false;
+    uint8_t w[MCX_FP_SIZE];
+    bool on_curve, defined;
     mcx_err err;
-    size_t i;
 
     mcx_wipe(ssv, sizeof *ssv);
     if (enc.n != MCX_SAKKE_ENC_SIZE) {
         return MCX_REFUSE(why, MCX_R_SAKKE_LENGTH, "SAKKE", enc.n,
                           "RFC 6508 4");
     }
-    sh = mcx_shared(); /* made before any key was */
-    if (!sh || mcx_user_key_prepare(key) != MCX_OK) {
+    if (mcx_user_key_prepare(key) != MCX_OK) {
         return MCX_REFUSE(why, MCX_R_MEMORY, "SAKKE", 0, "");
     }
-    on_curve = sh->ops->pair(w, &defined, atomic_load(&key->tables->lines),
-                             enc.p);
-    if (!on_curve) {
-        err = MCX_REFUSE(why, MCX_R_SAKKE_POINT, "SAKKE", 0, "RFC 6508 2.2");
-        goto out;
+    on_curve = mcx_shared()->ops->pair(
+        w, &defined, atomic_load(&key->tables->lines), enc.p);
+    err = open_with(ssv, key, enc.p, w, on_curve, defined, why);
+    mcx_wipe(w, sizeof w);
+    return err;
+}
+
+/* MCX_BATCH at most, by the lanes. */
+static void
+open_batch(struct mcx_sakke_job *job, const struct mcx_user_key *key, int n,
+           void *work)
+{
+    const uint8_t *r[MCX_BATCH] = { NULL };
+    bool on_curve[MCX_BATCH], defined[MCX_BATCH];
+    uint8_t w[MCX_BATCH][MCX_FP_SIZE];
+    int i;
+
+    for (i = 0; i < n; i++) {
+        r[i] = job[i].enc.n == MCX_SAKKE_ENC_SIZE ? job[i].enc.p : NULL;
     }
-    if (!defined) {
-        err = MCX_REFUSE(why, MCX_R_SAKKE_CHECK, "SAKKE", 0, "RFC 6508 3.2");
-        goto out;
-    }
-    MCX_TRY_OR(err, mcx_sakke_mask(mask, w), out);
-    for (i = 0; i < MCX_SSV_SIZE; i++) {
-        found.b[i] = (uint8_t)(enc.p[MCX_SAKKE_PT_SIZE + i] ^ mask[i]);
-    }
-    MCX_TRY_OR(err, mcx_sakke_r(r, &found, mcx_user_key_id(key)), out);
-    mcx_w_read(k, r);
-    /* SPEC RFC 6508 6.2.2 step 5 */
-    if (!sh->ops->mul_is(enc.p, atomic_load(&key->tables->point), k)) {
-        err = MCX_REFUSE(why, MCX_R_SAKKE_CHECK, "SAKKE", 0,
-                         "RFC 6508 6.2.2");
-        goto out;
-    }
-    *ssv = found;
-out:
-    if (err == MCX_E_NOMEM) {
-        (void)MCX_REFUSE(why, MCX_R_MEMORY, "SAKKE", 0, "");
+    mcx_shared()->ops->pair_many(w, on_curve, defined,
+                                 atomic_load(&key->tables->lines), r, work);
+    for (i = 0; i < n; i++) {
+        mcx_wipe(&job[i].ssv, sizeof job[i].ssv);
+        job[i].err = r[i] ? open_with(&job[i].ssv, key, r[i], w[i],
+                                      on_curve[i], defined[i], &job[i].why)
+                          : MCX_REFUSE(&job[i].why, MCX_R_SAKKE_LENGTH,
+                                       "SAKKE", job[i].enc.n, "RFC 6508 4");
     }
     mcx_wipe(w, sizeof w);
-    mcx_wipe(r, sizeof r);
-    mcx_wipe(mask, sizeof mask);
-    mcx_wipe(k, sizeof k);
-    return err;
+}
+
+/* Two batched cost what two alone do: fewer go alone. */
+enum { BATCH_MIN = 4 };
+
+void
+mcx_sakke_open_many(struct mcx_sakke_job *job, size_t n,
+                    const struct mcx_user_key *key)
+{
+    const struct mcx_shared *sh = mcx_shared();
+    void *work = NULL;
+    size_t i = 0;
+
+    if (n >= BATCH_MIN && sh && sh->ops->pair_many
+        && mcx_user_key_prepare(key) == MCX_OK) {
+        work = mcx_guard_new(MCX_WORK_SIZE);
+    }
+    while (work && n - i >= BATCH_MIN) {
+        int some = n - i < MCX_BATCH ? (int)(n - i) : MCX_BATCH;
+
+        open_batch(job + i, key, some, work);
+        i += (size_t)some;
+    }
+    mcx_guard_free(work);
+    for (; i < n; i++) {
+        job[i].err = mcx_sakke_open(&job[i].ssv, key, job[i].enc,
+                                    &job[i].why);
+    }
 }

@@ -354,6 +354,74 @@ close_kit(void **state)
     return 0;
 }
 
+/* Many at once: each as alone, whatever its neighbours are; every size up to
+ * two batches and a few. */
+static void
+many(void **state)
+{
+    struct kit *k = *state;
+    static struct mcx_sakke_job job[19];
+    static uint8_t enc[19][301];
+    struct mcx_ssv ssv[19];
+    size_t n, i;
+
+    for (i = 0; i < 19; i++) {
+        memset(&ssv[i], (int)(i + 1), sizeof ssv[i]);
+        assert_int_equal(mcx_sakke_seal(enc[i], k->pub, kit_id(k), &ssv[i]),
+                         MCX_OK);
+    }
+    for (n = 0; n <= 19; n++) {
+        for (i = 0; i < n; i++) {
+            uint8_t *e = enc[(i + n) % 19];
+
+            memset(&job[i], 0x5a, sizeof job[i]);
+            job[i].enc = mcx_bytes(e, 273);
+            if (i % 5 == n % 6) { /* one that fails, each its own way */
+                static uint8_t bad[19][301];
+
+                memcpy(bad[i], e, 273);
+                job[i].enc = mcx_bytes(bad[i], 273);
+                switch ((i + n) % 6) {
+                case 0:
+                    job[i].enc.n = 272;
+                    break;
+                case 1:
+                    bad[i][272] ^= 1;
+                    break;
+                case 2:
+                    bad[i][200] ^= 1;
+                    break;
+                case 3:
+                    kit_order_4(bad[i]);
+                    break;
+                case 4:
+                    kit_add_order_2(bad[i], e);
+                    break;
+                default:
+                    memset(bad[i], 0, 273);
+                    break;
+                }
+            }
+        }
+        mcx_sakke_open_many(job, n, k->key);
+        for (i = 0; i < n; i++) {
+            struct mcx_ssv alone;
+            struct mcx_why why;
+            mcx_err err = mcx_sakke_open(&alone, k->key, job[i].enc, &why);
+
+            assert_int_equal(job[i].err, err);
+            assert_int_equal(err == MCX_OK, i % 5 != n % 6);
+            assert_memory_equal(&job[i].ssv, &alone, sizeof alone);
+            if (err == MCX_OK) {
+                assert_memory_equal(&alone, &ssv[(i + n) % 19],
+                                    sizeof alone);
+            } else {
+                assert_int_equal(job[i].why.reason, why.reason);
+            }
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -362,6 +430,7 @@ main(void)
         cmocka_unit_test(appendix_a),
         cmocka_unit_test(interop),
         cmocka_unit_test(lengths),
+        cmocka_unit_test(many),
         cmocka_unit_test(no_point),
         cmocka_unit_test(wrong_point),
         cmocka_unit_test(flips),
