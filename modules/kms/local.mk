@@ -40,4 +40,16 @@ test_kms_life_SOURCES = modules/kms/test_kms_life.c \
 	modules/kms/test_kms_kit.c modules/kms/test_kms_kit.h $(kms_sources)
 test_kms_life_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(CURL_CFLAGS)
 test_kms_life_LDADD = $(CORE_TEST_LIBS) $(CURL_LIBS)
+check_PROGRAMS += test_kms_fleet
+TESTS += test_kms_fleet
+test_kms_fleet_SOURCES = modules/kms/test_kms_fleet.c \
+	modules/kms/test_kms_kit.c modules/kms/test_kms_kit.h $(kms_sources)
+test_kms_fleet_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(CURL_CFLAGS)
+test_kms_fleet_LDADD = $(CORE_TEST_LIBS) $(CURL_LIBS)
+
+# The same day for USERS clients; half an hour on one core with 10,000.
+.PHONY: kms-fleet
+USERS = 10000
+kms-fleet: test_kms_fleet$(EXEEXT)
+	MCX_FLEET_USERS=$(USERS) ./test_kms_fleet$(EXEEXT)
 endif

@@ -116,7 +116,7 @@ host_identity(const struct mcx_host *host, const char *uri,
 {
     struct kit *kit = host->impl;
 
-    assert_string_equal(uri, KIT_USER);
+    assert_string_equal(uri, kit->user);
     assert_string_equal(kms_uri, KIT_KMS);
     assert_true(kit_has(kit, period_no));
     kit->identities++;
@@ -194,6 +194,7 @@ kit_new(struct kit *kit, unsigned period_s)
     uint64_t no;
 
     memset(kit, 0, sizeof *kit);
+    kit->user = KIT_USER;
     for (int i = 0; i < MCX_AREA_COUNT; i++) {
         mcx_log_level((enum mcx_area)i, 9); /* secrets would show */
     }
@@ -335,7 +336,7 @@ bool
 kit_has(struct kit *kit, uint64_t no)
 {
     struct mcx_user_key *key;
-    bool has = mcx_ring_user(kit->ring, KIT_USER, no, &key) == MCX_OK;
+    bool has = mcx_ring_user(kit->ring, kit->user, no, &key) == MCX_OK;
 
     mcx_user_key_free(key);
     return has;
@@ -495,10 +496,12 @@ answer_keys(struct kit *kit, const struct mcx_kms_doc *doc, const char *rest,
     assert_non_null(sets);
     kit->n_keys++;
     if (*rest) {
-        static const char uri[] = "/sip%3Aalice%40mcx.test";
+        char uri[64];
 
-        assert_int_equal(strncmp(rest, uri, sizeof uri - 1), 0);
-        rest += sizeof uri - 1;
+        snprintf(uri, sizeof uri, "/sip%%3A%.*s%%40mcx.test",
+                 (int)strcspn(kit->user + 4, "@"), kit->user + 4);
+        assert_int_equal(strncmp(rest, uri, strlen(uri)), 0);
+        rest += strlen(uri);
         if (*rest) {
             assert_int_equal(strlen(rest), 17);
             s = strtoull(rest + 1, NULL, 16) >> 32;
@@ -508,10 +511,10 @@ answer_keys(struct kit *kit, const struct mcx_kms_doc *doc, const char *rest,
     }
     if (kit->two || kit->lie == KIT_LIE_RSK || kit->lie == KIT_LIE_SSK
         || kit->lie == KIT_LIE_UID) {
-        issue(kit, other, kit->two ? KIT_USER : KIT_OTHER,
+        issue(kit, other, kit->two ? kit->user : KIT_OTHER,
               kit->two ? no + 1 : no);
     }
-    issue(kit, set, kit->lie == KIT_LIE_KEYS ? KIT_OTHER : KIT_USER,
+    issue(kit, set, kit->lie == KIT_LIE_KEYS ? KIT_OTHER : kit->user,
           kit->lie == KIT_LIE_PERIOD ? no - 1 : no);
     if (kit->lie == KIT_LIE_RSK) {
         set->rsk = other->rsk;
@@ -595,7 +598,7 @@ char *
 kit_answer(struct kit *kit, const char *url, const char *token,
            struct mcx_bytes body, size_t *n, int *status)
 {
-    struct mcx_kms_doc doc = { KIT_USER, KIT_KMS, url, kit->now_ms };
+    struct mcx_kms_doc doc = { kit->user, KIT_KMS, url, kit->now_ms };
     struct mcx_text text;
     const char *path = strstr(url, KMS_ROOT_PATH "/");
     char *huge, *xml = NULL;
@@ -607,7 +610,7 @@ kit_answer(struct kit *kit, const char *url, const char *token,
     }
     snprintf(kit->last_url, sizeof kit->last_url, "%s", url);
     assert_string_equal(kit->last.client_req_url, url);
-    assert_string_equal(kit->last.user_uri, KIT_USER);
+    assert_string_equal(kit->last.user_uri, kit->user);
     assert_string_equal(kit->last.kms_uri, KIT_KMS);
     assert_int_equal(kit->last.time_unix_ms, kit->now_ms);
     *status = kit->status;

@@ -35,6 +35,7 @@ enum kit_lie {
 };
 
 struct kit {
+    const char *user; /* KIT_USER, or another "sip:NAME@mcx.test" */
     int64_t now_ms, mono_ms;
     struct mcx_env env;
     struct mcx_host host;
