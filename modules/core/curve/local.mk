@@ -31,6 +31,8 @@ libsakke_ct_la_SOURCES = \
 	modules/core/field/words.c \
 	modules/core/ident/kms_master.c \
 	modules/core/ident/kms_pub.c \
+	modules/core/ident/p256.c \
+	modules/core/ident/p256_portable.c \
 	modules/core/ident/peers.c \
 	modules/core/ident/sakke.c \
 	modules/core/ident/shared.c \

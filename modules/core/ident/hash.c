@@ -1,21 +1,42 @@
 /* hash.c -- see hash.h. */
 #include <config.h>
+#include <stdatomic.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <sofia-mcx/mcx_secret.h>
 #include "hash.h"
 
+/* The algorithm, fetched once: with EVP_sha256() each hash would look for it
+ * again, which takes as long as hashing 500 octets. */
+static const EVP_MD *
+algorithm(void)
+{
+    static _Atomic(EVP_MD *) fetched;
+    EVP_MD *none = NULL, *md = atomic_load(&fetched);
+
+    if (!md) {
+        md = EVP_MD_fetch(NULL, "SHA256", NULL);
+        if (md && !atomic_compare_exchange_strong(&fetched, &none, md)) {
+            EVP_MD_free(md); /* somebody else was first */
+            md = none;
+        }
+    }
+    return md;
+}
+
 mcx_err
 mcx_sha256(uint8_t out[MCX_SHA256_SIZE], const struct mcx_bytes *parts,
            size_t n)
 {
+    const EVP_MD *how;
     EVP_MD_CTX *md;
     bool ok;
     size_t i;
 
     (void)ERR_set_mark();
+    how = algorithm();
     md = EVP_MD_CTX_new();
-    ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL);
+    ok = how && md && EVP_DigestInit_ex(md, how, NULL);
     for (i = 0; ok && i < n; i++) {
         ok = parts[i].n == 0 || EVP_DigestUpdate(md, parts[i].p, parts[i].n);
     }

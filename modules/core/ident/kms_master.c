@@ -8,6 +8,7 @@
 #include "objects.h"
 #include "p256.h"
 #include "shared.h"
+#include "../field/public.h"
 
 enum { KSAK_AT = MCX_FP_SIZE };
 
@@ -34,19 +35,6 @@ make_z(uint8_t out[MCX_SAKKE_PT_SIZE], const uint8_t z[MCX_FP_SIZE])
     mcx_w_read(k, z);
     err = mul_p(out, &finite, k);
     mcx_wipe(k, sizeof k);
-    return err;
-}
-
-static mcx_err
-make_kpak(uint8_t out[MCX_ECCSI_PT_SIZE], const uint8_t ksak[MCX_P256_SIZE])
-{
-    struct mcx_p256 w = { 0 };
-    mcx_err err = mcx_p256_init(&w);
-
-    if (err == MCX_OK) {
-        err = mcx_p256_base_mul(out, &w, ksak);
-    }
-    mcx_p256_fini(&w);
     return err;
 }
 
@@ -87,7 +75,8 @@ mcx_kms_master_new(struct mcx_kms_master **out,
         err = make_z(master->z, master->secret->b);
     }
     if (err == MCX_OK) {
-        err = make_kpak(master->kpak, master->secret->b + KSAK_AT);
+        mcx_p256()->ops->base_mul(master->kpak, mcx_p256()->g_slow,
+                                  master->secret->b + KSAK_AT);
     }
     if (err != MCX_OK) {
         mcx_kms_master_free(master);
@@ -150,24 +139,21 @@ mcx_kms_pair_with(struct mcx_ssk *ssk, uint8_t pvt[MCX_ECCSI_PT_SIZE],
                   const uint8_t v[MCX_P256_SIZE])
 {
     static const uint8_t zero[MCX_P256_SIZE] = { 0 };
+    const struct mcx_p256 *p = mcx_p256();
     uint8_t hs[MCX_P256_SIZE];
-    struct mcx_p256 w = { 0 };
-    mcx_err err;
+    bool none;
 
-    MCX_TRY_OR(err, mcx_p256_init(&w), out);
-    MCX_TRY_OR(err, mcx_p256_base_mul(pvt, &w, v), out);
-    MCX_TRY_OR(err, mcx_eccsi_hs(hs, w.pa, master->kpak, id, pvt), out);
-    MCX_TRY_OR(err, mcx_p256_muladd(ssk->b, &w, master->secret->b + KSAK_AT,
-                                    hs, v), out);
+    p->ops->base_mul(pvt, p->g_slow, v);
+    MCX_PUBLIC(pvt, MCX_ECCSI_PT_SIZE);
+    MCX_TRY(mcx_eccsi_hs(hs, master->kpak, id, pvt));
+    p->ops->muladd_q(ssk->b, master->secret->b + KSAK_AT, hs, v);
     /* SPEC RFC 6507 5.1.1 step 5: SSK = 0 or HS = 0: another v */
-    if (mcx_secret_eq(ssk->b, zero, sizeof zero)
-        || memcmp(hs, zero, sizeof zero) == 0
-        || memcmp(hs, mcx_p256_q, sizeof hs) == 0) {
-        err = MCX_E_STATE;
-    }
-out:
-    mcx_p256_fini(&w);
-    return err;
+    none = mcx_secret_eq(ssk->b, zero, sizeof zero);
+    MCX_PUBLIC(&none, sizeof none);
+    return none || memcmp(hs, zero, sizeof zero) == 0
+                   || memcmp(hs, mcx_p256_q, sizeof hs) == 0
+               ? MCX_E_STATE
+               : MCX_OK;
 }
 
 static mcx_err

@@ -7,6 +7,7 @@
 #include "objects.h"
 #include "p256.h"
 #include "shared.h"
+#include "signers.h"
 
 bool
 mcx_id_legal(struct mcx_bytes id)
@@ -20,31 +21,12 @@ mcx_id_legal(struct mcx_bytes id)
     return mcx_in_range(n, 2, mcx_sakke_q, sizeof n);
 }
 
-static mcx_err
-check_kpak(const uint8_t kpak[MCX_ECCSI_PT_SIZE], struct mcx_why *why)
-{
-    struct mcx_p256 w;
-    EC_POINT *a = NULL;
-    mcx_err err = mcx_p256_init(&w);
-
-    if (err == MCX_OK) {
-        err = mcx_p256_read(&a, &w, kpak);
-    }
-    EC_POINT_free(a);
-    mcx_p256_fini(&w);
-    if (err == MCX_E_NOMEM) {
-        return MCX_REFUSE(why, MCX_R_MEMORY, "KPAK", 0, "");
-    }
-    return err == MCX_OK ? MCX_OK
-                         : MCX_REFUSE(why, MCX_R_KEY_POINT, "KPAK", 0,
-                                      "RFC 6507 4.2");
-}
-
 mcx_err
 mcx_kms_pub_new(struct mcx_kms_pub **out, struct mcx_bytes z,
                 struct mcx_bytes kpak, struct mcx_why *why)
 {
     const struct mcx_shared *sh;
+    struct mcx_p256_point point;
     struct mcx_kms_pub *pub;
 
     if (z.n != MCX_SAKKE_PT_SIZE) {
@@ -54,7 +36,9 @@ mcx_kms_pub_new(struct mcx_kms_pub **out, struct mcx_bytes z,
         return MCX_REFUSE(why, MCX_R_KEY_POINT, "KPAK", kpak.n,
                           "RFC 6507 3.2");
     }
-    MCX_TRY(check_kpak(kpak.p, why));
+    if (!mcx_p256()->ops->read(&point, kpak.p)) {
+        return MCX_REFUSE(why, MCX_R_KEY_POINT, "KPAK", 0, "RFC 6507 4.2");
+    }
     sh = mcx_shared();
     if (!sh) {
         return MCX_REFUSE(why, MCX_R_MEMORY, "Z", 0, "");
@@ -69,8 +53,12 @@ mcx_kms_pub_new(struct mcx_kms_pub **out, struct mcx_bytes z,
         memcpy(pub->kpak, kpak.p, sizeof pub->kpak);
         pub->z_table = mcx_table_new(sh, pub->z);
         pub->peers = mcx_peers_new();
+        pub->kpak_point = point;
+        pub->kpak_table = mcx_p256_table_new(&point, MCX_KPAK_W, 1);
+        pub->signers = mcx_signers_new();
     }
-    if (!pub || !pub->z_table || !pub->peers) {
+    if (!pub || !pub->z_table || !pub->peers || !pub->kpak_table
+        || !pub->signers) {
         mcx_kms_pub_free(pub);
         return MCX_REFUSE(why, MCX_R_MEMORY, "", 0, "");
     }
@@ -92,6 +80,8 @@ mcx_kms_pub_free(struct mcx_kms_pub *pub)
         && atomic_fetch_sub_explicit(&pub->refs, 1, memory_order_acq_rel)
                == 1) {
         mcx_peers_free(pub->peers);
+        mcx_signers_free(pub->signers);
+        mcx_big_free(pub->kpak_table);
         mcx_big_free(pub->z_table);
         mcx_big_free(atomic_load(&pub->z_lines));
         free(pub);

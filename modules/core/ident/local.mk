@@ -1,5 +1,5 @@
-# modules/core/ident: SAKKE, ECCSI, UID, key periods.  Floor 1.  SAKKE is
-# ours (core/field, core/curve), ECCSI is on OpenSSL's P-256.
+# modules/core/ident: SAKKE (on core/field, core/curve), ECCSI, UID, key
+# periods.  Floor 1.
 libmcx_core_all_la_SOURCES += \
 	modules/core/ident/consts.c \
 	modules/core/ident/consts.h \
@@ -11,8 +11,11 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/ident/objects.h \
 	modules/core/ident/p256.c \
 	modules/core/ident/p256.h \
-	modules/core/ident/params.c \
-	modules/core/ident/params.h \
+	modules/core/ident/p256_body.h \
+	modules/core/ident/p256_fe.h \
+	modules/core/ident/p256_inv.h \
+	modules/core/ident/p256_ops.h \
+	modules/core/ident/p256_portable.c \
 	modules/core/ident/peers.c \
 	modules/core/ident/peers.h \
 	modules/core/ident/period.c \
@@ -20,8 +23,18 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/ident/selftest.c \
 	modules/core/ident/shared.c \
 	modules/core/ident/shared.h \
+	modules/core/ident/signers.c \
+	modules/core/ident/signers.h \
 	modules/core/ident/uid.c \
 	modules/core/ident/user_key.c
+
+EXTRA_DIST += modules/core/ident/p256_adx.c
+if HAVE_X86
+noinst_LTLIBRARIES += libp256-adx.la
+libp256_adx_la_SOURCES = modules/core/ident/p256_adx.c
+libp256_adx_la_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
+libmcx_core_all_la_LIBADD += libp256-adx.la
+endif
 
 if HAVE_CMOCKA
 # SAKKE's arithmetic on BIGNUM, against which the tests hold ours.
@@ -33,7 +46,7 @@ libident_ref_la_SOURCES = \
 libident_ref_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 IDENT_TEST_LIBS = libident-ref.la $(CORE_TEST_LIBS)
 IDENT_TESTS = test_ident_math test_sakke test_eccsi test_ident_keys \
-	test_uid test_ident_oom test_peers
+	test_uid test_ident_oom test_peers test_p256 test_signers
 check_PROGRAMS += $(IDENT_TESTS)
 TESTS += $(IDENT_TESTS)
 IDENT_TEST_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
@@ -46,6 +59,14 @@ test_eccsi_SOURCES = modules/core/ident/test_eccsi.c \
 	modules/core/ident/test_kit.h
 test_eccsi_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
 test_eccsi_LDADD = $(IDENT_TEST_LIBS)
+test_p256_SOURCES = modules/core/ident/test_p256.c \
+	modules/core/ident/test_kit.h
+test_p256_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_p256_LDADD = $(IDENT_TEST_LIBS)
+test_signers_SOURCES = modules/core/ident/test_signers.c \
+	modules/core/ident/test_kit.h
+test_signers_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_signers_LDADD = $(IDENT_TEST_LIBS)
 test_uid_SOURCES = modules/core/ident/test_uid.c \
 	modules/core/ident/test_kit.h
 test_uid_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sofia-mcx/mcx_ident.h>
 #include "consts.h"
+#include "p256_ops.h"
 #include "peers.h"
 
 /* Is 'id' one of the identifiers both algorithms take: 1 to 128 octets, as
@@ -20,6 +21,9 @@ struct mcx_kms_pub {
     struct mcx_point_table *z_table; /* 832 KiB */
     _Atomic(void *) z_lines;         /* 310 to 430 KB, at the first RSK */
     struct mcx_peers *peers;
+    struct mcx_p256_point kpak_point;
+    struct mcx_p256_table *kpak_table; /* 148 KiB */
+    struct mcx_signers *signers;
 };
 
 /* What opening is fast by; made at the first opening, or before. */
@@ -27,6 +31,9 @@ struct mcx_key_tables {
     _Atomic(void *) lines;                    /* of RSK, guarded         */
     _Atomic(struct mcx_point_table *) point;  /* of I, public; 832 KiB   */
 };
+
+/* The windows of KPAK's table and of an own Y's. */
+enum { MCX_KPAK_W = 7, MCX_OWN_Y_W = 6 };
 
 /* The secrets of one user key, in guarded memory. */
 struct mcx_user_secret {
@@ -44,6 +51,7 @@ struct mcx_user_key {
     uint8_t hs[MCX_P256_SIZE];        /* public: RFC 6507 5.1.2 step 3  */
     uint8_t point[MCX_SAKKE_PT_SIZE]; /* I = [a]P + Z, public, of TEST  */
     struct mcx_key_tables made, *tables; /* == &made: filled by readers */
+    struct mcx_p256_table *y_table;   /* of Y, public; 86 KiB           */
 };
 
 struct mcx_kms_master {
@@ -76,6 +84,10 @@ mcx_err mcx_eccsi_sign_with(uint8_t sig[MCX_ECCSI_SIG_SIZE],
                             const struct mcx_user_key *key,
                             struct mcx_bytes msg,
                             const uint8_t j[MCX_P256_SIZE]) MCX_MUST_USE;
+/* Y = [HS]PVT + KPAK; false: infinity. */
+bool mcx_eccsi_y(struct mcx_p256_point *y, const struct mcx_kms_pub *pub,
+                 const struct mcx_p256_point *pvt,
+                 const uint8_t hs[MCX_P256_SIZE]);
 /* Y = [HS]PVT + KPAK and J = [s]([HE]G + [r]Y), whose x is compared with r;
  * 'j_out' (NULL allowed) receives J. */
 mcx_err mcx_eccsi_verify_at(uint8_t j_out[MCX_ECCSI_PT_SIZE],

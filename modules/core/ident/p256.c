@@ -1,10 +1,13 @@
-/* p256.c -- see p256.h.  Group operations are OpenSSL's named curve; a
- * multiplication by a secret is always by one scalar at a time. */
+/* p256.c -- see p256.h. */
 #include <config.h>
-#include <openssl/err.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sofia-mcx/mcx_env.h>
 #include <sofia-mcx/mcx_secret.h>
 #include "hash.h"
 #include "p256.h"
+#include "shared.h"
 
 const uint8_t mcx_p256_p[MCX_P256_SIZE] = {
     0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x01,
@@ -18,183 +21,157 @@ const uint8_t mcx_p256_q[MCX_P256_SIZE] = {
     0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84,
     0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51
 };
+const uint8_t mcx_p256_g[MCX_ECCSI_PT_SIZE] = {
+    0x04,
+    0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47,
+    0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
+    0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0,
+    0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
+    0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b,
+    0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16,
+    0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce,
+    0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5
+};
 
-mcx_err
-mcx_p256_init(struct mcx_p256 *w)
+/* ---- the generator's tables -------------------------------------------- */
+
+enum { G_W = 8, G_SLOW_W = 6 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool ready;
+static struct mcx_p256 made;
+static _Alignas(64) uint8_t g_room[MCX_P256_TABLE_SIZE(G_W, 1)];
+static _Alignas(64) uint8_t g_slow_room[MCX_P256_TABLE_SIZE(G_SLOW_W, 1)];
+
+/* Any numbers, one with long runs. */
+static const uint8_t *
+test_scalar(uint8_t k[MCX_P256_SIZE], int i)
 {
-    (void)ERR_set_mark();
-    w->pa = mcx_params();
-    w->ctx = w->pa ? BN_CTX_secure_new() : NULL;
-    if (!w->ctx) {
-        return MCX_E_NOMEM;
+    memcpy(k, mcx_p256_g + 1 + i % 2 * MCX_P256_SIZE, MCX_P256_SIZE);
+    if (i == 2) {
+        memcpy(k, mcx_p256_q, MCX_P256_SIZE);
+        k[MCX_P256_SIZE - 1]--;
     }
-    BN_CTX_start(w->ctx);
-    return MCX_OK;
+    return k;
 }
 
-void
-mcx_p256_fini(struct mcx_p256 *w)
-{
-    if (w->ctx) {
-        BN_CTX_end(w->ctx);
-        BN_CTX_free(w->ctx); /* with BN_clear_free() of each number */
-    }
-    w->ctx = NULL;
-    (void)ERR_pop_to_mark();
-}
-
-/* MCX_OK, MCX_E_MALFORMED (off the curve) or MCX_E_NOMEM. */
-static mcx_err
-on_curve(struct mcx_p256 *w, const BIGNUM *x, const BIGNUM *y)
-{
-    const struct mcx_params *pa = w->pa;
-    BIGNUM *t = BN_CTX_get(w->ctx), *u = BN_CTX_get(w->ctx);
-
-    /* x (x^2 + a) + b = y^2 */
-    if (!u || !BN_mod_sqr(t, x, pa->ec_p, w->ctx)
-        || !BN_mod_add(t, t, pa->ec_a, pa->ec_p, w->ctx)
-        || !BN_mod_mul(t, t, x, pa->ec_p, w->ctx)
-        || !BN_mod_add(t, t, pa->ec_b, pa->ec_p, w->ctx)
-        || !BN_mod_sqr(u, y, pa->ec_p, w->ctx)) {
-        return MCX_E_NOMEM;
-    }
-    return BN_cmp(t, u) == 0 ? MCX_OK : MCX_E_MALFORMED;
-}
-
-mcx_err
-mcx_p256_read(EC_POINT **r, struct mcx_p256 *w,
-              const uint8_t b[MCX_ECCSI_PT_SIZE])
-{
-    BIGNUM *x, *y;
-    EC_POINT *point;
-    mcx_err err;
-
-    *r = NULL;
-    /* SPEC RFC 6507 3.2: the uncompressed form only.  OpenSSL's own reader
-     * takes the others too. */
-    if (b[0] != 0x04
-        || !mcx_in_range(b + 1, 0, mcx_p256_p, MCX_P256_SIZE)
-        || !mcx_in_range(b + 1 + MCX_P256_SIZE, 0, mcx_p256_p,
-                         MCX_P256_SIZE)) {
-        return MCX_E_MALFORMED;
-    }
-    BN_CTX_start(w->ctx);
-    x = BN_CTX_get(w->ctx);
-    y = BN_CTX_get(w->ctx);
-    point = EC_POINT_new(w->pa->ec);
-    err = MCX_E_NOMEM;
-    if (y && point && BN_bin2bn(b + 1, MCX_P256_SIZE, x)
-        && BN_bin2bn(b + 1 + MCX_P256_SIZE, MCX_P256_SIZE, y)) {
-        err = on_curve(w, x, y);
-        if (err == MCX_OK
-            && !EC_POINT_set_affine_coordinates(w->pa->ec, point, x, y,
-                                                w->ctx)) {
-            err = MCX_E_NOMEM;
-        }
-    }
-    BN_CTX_end(w->ctx);
-    if (err != MCX_OK) {
-        EC_POINT_free(point);
-        return err;
-    }
-    *r = point;
-    return MCX_OK;
-}
-
-mcx_err
-mcx_p256_write(uint8_t b[MCX_ECCSI_PT_SIZE], struct mcx_p256 *w,
-               const EC_POINT *a)
-{
-    return EC_POINT_point2oct(w->pa->ec, a, POINT_CONVERSION_UNCOMPRESSED, b,
-                              MCX_ECCSI_PT_SIZE, w->ctx)
-                   == MCX_ECCSI_PT_SIZE
-               ? MCX_OK
-               : MCX_E_NOMEM;
-}
-
-mcx_err
-mcx_p256_base_mul(uint8_t b[MCX_ECCSI_PT_SIZE], struct mcx_p256 *w,
-                  const uint8_t k[MCX_P256_SIZE])
-{
-    EC_POINT *point = EC_POINT_new(w->pa->ec);
-    BIGNUM *n;
-    mcx_err err = MCX_E_NOMEM;
-
-    BN_CTX_start(w->ctx);
-    n = BN_CTX_get(w->ctx);
-    if (n && point && BN_bin2bn(k, MCX_P256_SIZE, n)) {
-        BN_set_flags(n, BN_FLG_CONSTTIME);
-        if (EC_POINT_mul(w->pa->ec, point, n, NULL, NULL, w->ctx)) {
-            err = mcx_p256_write(b, w, point);
-        }
-    }
-    BN_CTX_end(w->ctx);
-    EC_POINT_clear_free(point);
-    return err;
-}
-
-/* Octets to a number below q.  2^256 < 2q, so one subtraction does it, which
- * BN_mod_add_quick() makes without a branch. */
+/* [1/(k l + l)]([k]G + G) by every way there is: it is [1/l]G. */
 static bool
-read_mod_q(BIGNUM *r, struct mcx_p256 *w, const uint8_t a[MCX_P256_SIZE],
-           const BIGNUM *zero)
+same(const struct mcx_p256_ops *ops, const struct mcx_p256_table *g,
+     const struct mcx_p256_table *g_slow, int i)
 {
-    BN_set_flags(r, BN_FLG_CONSTTIME);
-    return BN_bin2bn(a, MCX_P256_SIZE, r)
-           && BN_mod_add_quick(r, r, zero, w->pa->ec_q);
-}
+    const struct mcx_p256_ops *ref = &mcx_p256_portable;
+    uint8_t k[MCX_P256_SIZE], m[MCX_P256_SIZE], l[MCX_P256_SIZE];
+    uint8_t a[2][MCX_ECCSI_PT_SIZE];
+    struct mcx_p256_jac sum = { .z = { 0 } };
+    struct mcx_p256_point point;
+    struct mcx_p256_term by_table = { g, NULL, k };
+    struct mcx_p256_term by_point = { NULL, &point, m };
 
-mcx_err
-mcx_p256_muladd(uint8_t r[MCX_P256_SIZE], struct mcx_p256 *w,
-                const uint8_t a[MCX_P256_SIZE], const uint8_t b[MCX_P256_SIZE],
-                const uint8_t c[MCX_P256_SIZE])
-{
-    const struct mcx_params *pa = w->pa;
-    BIGNUM *x, *y, *z, *zero;
-    mcx_err err = MCX_E_NOMEM;
-
-    BN_CTX_start(w->ctx);
-    x = BN_CTX_get(w->ctx);
-    y = BN_CTX_get(w->ctx);
-    z = BN_CTX_get(w->ctx);
-    zero = BN_CTX_get(w->ctx);
-    if (zero && read_mod_q(x, w, a, zero) && read_mod_q(y, w, b, zero)
-        && read_mod_q(z, w, c, zero)
-        && BN_to_montgomery(y, y, pa->mont_ec_q, w->ctx)
-        && BN_mod_mul_montgomery(y, y, z, pa->mont_ec_q, w->ctx)
-        && BN_mod_add_quick(x, x, y, pa->ec_q)
-        && BN_bn2binpad(x, r, MCX_P256_SIZE) == MCX_P256_SIZE) {
-        err = MCX_OK;
+    (void)test_scalar(k, i);
+    (void)test_scalar(l, i + 1);
+    ops->muladd_q(m, l, k, l);
+    ops->inv_q(m, m);
+    ref->base_mul(a[0], g_slow, k);
+    ops->base_mul(a[1], g_slow, k);
+    if (!mcx_secret_eq(a[0], a[1], sizeof a[0]) || !ops->read(&point, a[1])) {
+        return false;
     }
-    BN_CTX_end(w->ctx);
-    return err;
-}
-
-mcx_err
-mcx_p256_inv(uint8_t r[MCX_P256_SIZE], struct mcx_p256 *w,
-             const uint8_t a[MCX_P256_SIZE])
-{
-    BIGNUM *x, *zero;
-    mcx_err err = MCX_E_NOMEM;
-
-    BN_CTX_start(w->ctx);
-    x = BN_CTX_get(w->ctx);
-    zero = BN_CTX_get(w->ctx);
-    if (zero && read_mod_q(x, w, a, zero)
-        && mcx_invert(x, x, w->pa->ec_q, w->pa->mont_ec_q, w->ctx)
-        && BN_bn2binpad(x, r, MCX_P256_SIZE) == MCX_P256_SIZE) {
-        err = MCX_OK;
+    ops->sum(&sum, &by_table, 1);
+    if (!ops->x_is(&sum, a[0] + 1) || !ops->read(&point, mcx_p256_g)) {
+        return false;
     }
-    BN_CTX_end(w->ctx);
-    return err;
+    ops->add(&sum, &point);
+    if (!ops->affine(&point, &sum)) {
+        return false;
+    }
+    memset(&sum, 0, sizeof sum);
+    ops->sum(&sum, &by_point, 1);
+    ref->inv_q(l, l);
+    ref->base_mul(a[0], g_slow, l);
+    return ops->write(a[1], &sum) && mcx_secret_eq(a[0], a[1], sizeof a[0]);
 }
 
-mcx_err
-mcx_eccsi_hs(uint8_t hs[MCX_P256_SIZE], const struct mcx_params *pa,
-             const uint8_t kpak[MCX_ECCSI_PT_SIZE], struct mcx_bytes id,
-             const uint8_t pvt[MCX_ECCSI_PT_SIZE])
+bool
+mcx_p256_agree(const struct mcx_p256_ops *ops,
+               const struct mcx_p256_table *g,
+               const struct mcx_p256_table *g_slow)
 {
-    struct mcx_bytes part[4] = { { pa->ec_g, sizeof pa->ec_g },
+    return same(ops, g, g_slow, 0) && same(ops, g, g_slow, 1);
+}
+
+static void
+make_tables(const struct mcx_p256_ops *ops)
+{
+    struct mcx_p256_table *g = (struct mcx_p256_table *)g_room;
+    struct mcx_p256_table *g_slow = (struct mcx_p256_table *)g_slow_room;
+    struct mcx_p256_point a;
+
+    made.ops = ops;
+    made.g = g;
+    made.g_slow = g_slow;
+    (void)ops->read(&a, mcx_p256_g);
+    g->w = G_W;
+    g->v = g_slow->v = 1;
+    g_slow->w = G_SLOW_W;
+    ops->table(g, &a);
+    ops->table(g_slow, &a);
+}
+
+static void
+make(void)
+{
+    const struct mcx_p256_ops *ops = &mcx_p256_portable;
+
+#ifdef MCX_HAVE_X86
+    if (strcmp(mcx_ops()->name, ops->name) != 0) {
+        ops = &mcx_p256_adx;
+    }
+#endif
+    make_tables(ops);
+    if (ops != &mcx_p256_portable
+        && !mcx_p256_agree(ops, made.g, made.g_slow)) {
+        mcx_log(mcx_env_system(), MCX_AREA_IDENT, 1,
+                "ECCSI: back-end %s fails its self-test, portable runs",
+                ops->name);
+        make_tables(&mcx_p256_portable);
+    }
+}
+
+const struct mcx_p256 *
+mcx_p256(void)
+{
+    if (!atomic_load_explicit(&ready, memory_order_acquire)) {
+        (void)pthread_mutex_lock(&lock);
+        if (!atomic_load_explicit(&ready, memory_order_relaxed)) {
+            make();
+            atomic_store_explicit(&ready, true, memory_order_release);
+        }
+        (void)pthread_mutex_unlock(&lock);
+    }
+    return &made;
+}
+
+struct mcx_p256_table *
+mcx_p256_table_new(const struct mcx_p256_point *a, int w, int v)
+{
+    struct mcx_p256_table *t = mcx_big_new(MCX_P256_TABLE_SIZE(w, v));
+
+    if (t) {
+        t->w = w;
+        t->v = v;
+        mcx_p256()->ops->table(t, a);
+    }
+    return t;
+}
+
+/* ---- the hashes -------------------------------------------------------- */
+
+mcx_err
+mcx_eccsi_hs(uint8_t hs[MCX_P256_SIZE], const uint8_t kpak[MCX_ECCSI_PT_SIZE],
+             struct mcx_bytes id, const uint8_t pvt[MCX_ECCSI_PT_SIZE])
+{
+    struct mcx_bytes part[4] = { { mcx_p256_g, sizeof mcx_p256_g },
                                  { kpak, MCX_ECCSI_PT_SIZE },
                                  id,
                                  { pvt, MCX_ECCSI_PT_SIZE } };

@@ -180,12 +180,25 @@ mcx_fp_sqr(struct mcx_fp *f, BIGNUM *r, const BIGNUM *a)
     mcx_fp_mul(f, r, a, a);
 }
 
+/* a^(m-2) mod m, the inverse for a prime m. */
+static bool
+invert(BIGNUM *r, const BIGNUM *a, const BIGNUM *m, BN_MONT_CTX *mont,
+       BN_CTX *ctx)
+{
+    BIGNUM *e = BN_dup(m);
+    bool ok = e && BN_sub_word(e, 2)
+              && BN_mod_exp_mont_consttime(r, a, e, m, ctx, mont);
+
+    BN_free(e);
+    return ok;
+}
+
 void
 mcx_fp_inv(struct mcx_fp *f, BIGNUM *r, const BIGNUM *a)
 {
     if (!f->failed
         && (!BN_from_montgomery(f->tmp, a, f->pa->mont_p, f->ctx)
-            || !mcx_invert(f->tmp, f->tmp, f->pa->p, f->pa->mont_p, f->ctx)
+            || !invert(f->tmp, f->tmp, f->pa->p, f->pa->mont_p, f->ctx)
             || !BN_to_montgomery(r, f->tmp, f->pa->mont_p, f->ctx))) {
         f->failed = true;
     }

@@ -14,7 +14,8 @@
 
 #include <stdbool.h>
 #include <sofia-mcx/mcx_err.h>
-#include "params.h"
+#include <openssl/bn.h>
+#include "consts.h"
 
 /* Made at first use, never freed. */
 struct ref_params {

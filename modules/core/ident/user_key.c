@@ -8,73 +8,54 @@
 #include "objects.h"
 #include "p256.h"
 #include "shared.h"
+#include "../field/public.h"
 
 /* KPAK = [SSK]G - [HS]PVT, asked as [SSK]G = KPAK + [HS]PVT: what is added
- * and compared is public. */
+ * and compared is public.  The sum is Y, whose table checks our signatures. */
 static mcx_err
-check_pair(bool *fits, struct mcx_p256 *w, const EC_POINT *pvt,
-           const struct mcx_user_key *key)
+check_pair(bool *fits, struct mcx_user_key *key,
+           const struct mcx_p256_point *pvt)
 {
-    const EC_GROUP *ec = w->pa->ec;
-    EC_POINT *sum = EC_POINT_new(ec), *kpak = NULL;
-    uint8_t want[MCX_ECCSI_PT_SIZE], have[MCX_ECCSI_PT_SIZE];
-    BIGNUM *hs = BN_CTX_get(w->ctx);
-    mcx_err err = MCX_E_NOMEM;
+    const struct mcx_p256 *p = mcx_p256();
+    uint8_t have[MCX_ECCSI_PT_SIZE];
+    struct mcx_p256_point y, z;
 
-    *fits = false;
-    if (!sum || !hs || !BN_bin2bn(key->hs, MCX_P256_SIZE, hs)) {
-        goto out;
+    p->ops->base_mul(have, p->g_slow, key->secret->ssk.b);
+    MCX_PUBLIC(have, sizeof have);
+    *fits = mcx_eccsi_y(&y, key->pub, pvt, key->hs)
+            && p->ops->read(&z, have) && memcmp(&y, &z, sizeof y) == 0;
+    if (!*fits) {
+        return MCX_OK;
     }
-    MCX_TRY_OR(err, mcx_p256_read(&kpak, w, key->pub->kpak), out);
-    MCX_TRY_OR(err, mcx_p256_base_mul(have, w, key->secret->ssk.b), out);
-    if (!EC_POINT_mul(ec, sum, NULL, pvt, hs, w->ctx)
-        || !EC_POINT_add(ec, sum, sum, kpak, w->ctx)) {
-        err = MCX_E_NOMEM;
-        goto out;
-    }
-    if (!EC_POINT_is_at_infinity(ec, sum)) {
-        MCX_TRY_OR(err, mcx_p256_write(want, w, sum), out);
-        *fits = memcmp(want, have, sizeof want) == 0;
-    }
-out:
-    EC_POINT_free(sum);
-    EC_POINT_free(kpak);
-    return err;
+    key->y_table = mcx_p256_table_new(&y, MCX_OWN_Y_W, 1);
+    return key->y_table ? MCX_OK : MCX_E_NOMEM;
 }
 
 static mcx_err
 accept_signing(struct mcx_user_key *key, struct mcx_why *why)
 {
     static const uint8_t zero[MCX_P256_SIZE] = { 0 };
-    struct mcx_p256 w = { 0 };
-    EC_POINT *pvt = NULL;
+    struct mcx_p256_point pvt;
     uint8_t hs_mod_q[MCX_P256_SIZE];
-    bool fits = false;
-    mcx_err err;
+    bool fits = mcx_in_range(key->secret->ssk.b, 1, mcx_p256_q,
+                             MCX_P256_SIZE);
 
     /* SPEC RFC 6507 5.1.1 step 5, 5.1.2 */
-    if (!mcx_in_range(key->secret->ssk.b, 1, mcx_p256_q, MCX_P256_SIZE)) {
+    MCX_PUBLIC(&fits, sizeof fits);
+    if (!fits) {
         return MCX_REFUSE(why, MCX_R_KEY_RANGE, "SSK", 0, "RFC 6507 5.1.1");
     }
-    MCX_TRY_OR(err, mcx_p256_init(&w), out);
-    err = mcx_p256_read(&pvt, &w, key->pvt);
-    if (err == MCX_E_MALFORMED) {
-        err = MCX_REFUSE(why, MCX_R_KEY_POINT, "PVT", 0, "RFC 6507 5.1.2");
+    if (!mcx_p256()->ops->read(&pvt, key->pvt)) {
+        return MCX_REFUSE(why, MCX_R_KEY_POINT, "PVT", 0, "RFC 6507 5.1.2");
     }
-    if (err != MCX_OK) {
-        goto out;
-    }
-    MCX_TRY_OR(err, mcx_eccsi_hs(key->hs, w.pa, key->pub->kpak,
-                                 mcx_user_key_id(key), key->pvt), out);
-    MCX_TRY_OR(err, mcx_p256_muladd(hs_mod_q, &w, key->hs, zero, zero), out);
-    MCX_TRY_OR(err, check_pair(&fits, &w, pvt, key), out);
+    MCX_TRY(mcx_eccsi_hs(key->hs, key->pub->kpak, mcx_user_key_id(key),
+                         key->pvt));
+    mcx_p256()->ops->muladd_q(hs_mod_q, key->hs, zero, zero);
+    MCX_TRY(check_pair(&fits, key, &pvt));
     if (!fits || memcmp(hs_mod_q, zero, sizeof zero) == 0) {
-        err = MCX_REFUSE(why, MCX_R_KEY_CHECK, "SSK", 0, "RFC 6507 5.1.2");
+        return MCX_REFUSE(why, MCX_R_KEY_CHECK, "SSK", 0, "RFC 6507 5.1.2");
     }
-out:
-    EC_POINT_free(pvt);
-    mcx_p256_fini(&w);
-    return err;
+    return MCX_OK;
 }
 
 /* I = [a]P + Z for 'id', which is legal.  MCX_E_STATE: infinity. */
@@ -219,6 +200,7 @@ mcx_user_key_free(struct mcx_user_key *key)
         mcx_guard_free(key->secret);
         mcx_guard_free(atomic_load(&key->made.lines));
         mcx_big_free(atomic_load(&key->made.point));
+        mcx_big_free(key->y_table);
         mcx_kms_pub_free(key->pub);
         free(key);
     }
