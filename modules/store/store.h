@@ -123,6 +123,9 @@ mcx_err store_seal(struct mcx_store_db *db, struct mcx_bytes aad, size_t n);
 mcx_err store_unseal(struct mcx_store_db *db, struct mcx_bytes aad,
                      sqlite3_stmt *stmt, int column, size_t *n);
 
+/* MCX_E_CONFIG unless one KEK is given. */
+mcx_err store_one_source(const struct mcx_store_config *config,
+                         const char *path, struct mcx_text *text);
 /* Wraps db->keys under the KEK of 'config' and writes the result. */
 mcx_err store_keys_put(struct mcx_store_db *db,
                        const struct mcx_store_config *config,

@@ -808,21 +808,30 @@ open_or_make(struct mcx_store_db *db, const struct mcx_store_config *config,
 }
 
 mcx_err
-mcx_store_open(struct mcx_store_db **out,
-               const struct mcx_store_config *config, struct mcx_text *text)
+store_one_source(const struct mcx_store_config *config, const char *path,
+                 struct mcx_text *text)
 {
     int given = !!config->key_file + !!config->passphrase_file
                 + !!config->kek;
+
+    return given == 1 ? MCX_OK
+                      : say(text, MCX_E_CONFIG, "expected one of a key file, "
+                            "a passphrase file and a secure element", path);
+}
+
+mcx_err
+mcx_store_open(struct mcx_store_db **out,
+               const struct mcx_store_config *config, struct mcx_text *text)
+{
     struct mcx_store_db *db;
     mcx_err err = MCX_E_NOMEM;
 
     *out = NULL;
     text->s[0] = '\0';
-    if (given != 1 || !config->path) {
-        return say(text, MCX_E_CONFIG, "expected one of a key file, a "
-                   "passphrase file and a secure element",
-                   config->path ? config->path : "store");
+    if (!config->path) {
+        return say(text, MCX_E_CONFIG, "expected its file", "store");
     }
+    MCX_TRY(store_one_source(config, config->path, text));
     db = calloc(1, sizeof *db);
     if (db) {
         db->env = config->env;

@@ -133,9 +133,12 @@ mcx_store_rekey(struct mcx_store_db *db, const struct mcx_store_config *to,
                 struct mcx_text *text)
 {
     struct ring fresh = { NULL, NULL }, before = { db->keys, db->sealer };
+    struct mcx_store_config with = *to;
     mcx_err err;
 
     text->s[0] = '\0';
+    with.env = db->env;
+    MCX_TRY(store_one_source(&with, db->path, text));
     if (!db->exclusive) {
         return MCX_E_STATE;
     }
@@ -151,7 +154,7 @@ mcx_store_rekey(struct mcx_store_db *db, const struct mcx_store_config *to,
         err = store_begin(db);
     }
     if (err == MCX_OK) {
-        err = store_end(db, rekey(db, to, &fresh, text));
+        err = store_end(db, rekey(db, &with, &fresh, text));
     }
     /* The set that is not the store's any more, or never was. */
     if (err != MCX_OK && db->keys != before.keys) {

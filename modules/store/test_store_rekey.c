@@ -224,6 +224,7 @@ static void
 test_not_now(void **state)
 {
     struct mcx_store_config to = { .key_file = "/nonexistent/kek" };
+    struct mcx_store_config none = { .key_file = NULL };
     struct mcx_store_head head;
     struct mcx_store_db *db;
     struct kit k;
@@ -236,8 +237,8 @@ test_not_now(void **state)
     assert_non_null(strstr(k.text.s, "open in another process"));
     kit_close(&k);
     db = kit_db(&k);
-    to.env = &k.env;
     assert_int_equal(mcx_store_rekey(db, &to, &k.text), MCX_E_STATE);
+    assert_int_equal(mcx_store_rekey(db, &none, &k.text), MCX_E_CONFIG);
     mcx_store_close(db);
     k.config.exclusive = true;
     db = kit_db(&k);

@@ -21,23 +21,29 @@ static const char HELP[] =
     "       mcx-keys show ID STORE KEY\n"
     "       mcx-keys revoke ID STORE KEY\n"
     "       mcx-keys wipe ID|all STORE KEY [--impu URI] [--mc-id URI]\n"
+    "       mcx-keys rekey STORE KEY NEWKEY\n"
     "       mcx-keys export-log STORE KEY [--after N]\n"
     "       mcx-keys log verify STORE KEY [--head N:MAC]\n"
-    "       mcx-keys log head STORE KEY\n"
+    "       mcx-keys log head | log rotate STORE KEY\n"
     "\n"
     "new-key     draws a key-encryption key and writes it into a new file\n"
     "list        the keys of a store, one a line\n"
     "show        all that may be known of a key\n"
     "revoke      takes a key out for good: it is not accepted again\n"
     "wipe        takes a key out, or all that fit\n"
+    "rekey       puts the store under another key-encryption key; no host\n"
+    "            may have it open\n"
     "export-log  the audit log, one entry a line\n"
     "log verify  checks that no entry was changed, added or taken out\n"
     "log head    where the log ends, to be noted elsewhere\n"
+    "log rotate  moves the log so far into a file beside the store\n"
     "\n"
     "STORE is    --store FILE\n"
     "KEY is one of\n"
     "  --key-file FILE         32 octets or 64 hexadecimal digits\n"
     "  --passphrase-file FILE\n"
+    "NEWKEY is one of\n"
+    "  --new-key-file FILE, --new-passphrase-file FILE\n"
     "\n"
     "  --kind K     gmk, csk, spk or musik; with ID: its kind where the ID\n"
     "               does not say it\n"
@@ -45,14 +51,18 @@ static const char HELP[] =
     "  --mc-id URI  only keys bound to this MC service ID\n"
     "  --after N    only entries after number N\n"
     "  --head N:MAC what `log head` said before\n"
+    "  --log-files N  log rotate: how many files are kept (50)\n"
     "  --json       one object a line\n"
     "  --help, --version\n"
     "\n"
     "Exit status: 0 done, 2 usage or configuration, 1 anything else (no such\n"
-    "key, wrong key-encryption key, log not as it should be).\n";
+    "key, wrong key-encryption key, rows or log not as they were written).\n";
 
 struct args {
     const char *store, *key_file, *passphrase_file, *kind, *head;
+    const char *new_key_file, *new_passphrase_file;
+    uint64_t log_files;
+    const char *id_text;
     struct mcx_store_find find;
     uint64_t after;
     bool json;
@@ -67,6 +77,9 @@ static const struct option long_opts[] = {
     { "mc-id", required_argument, NULL, 'm' },
     { "after", required_argument, NULL, 'a' },
     { "head", required_argument, NULL, 'H' },
+    { "new-key-file", required_argument, NULL, 'n' },
+    { "new-passphrase-file", required_argument, NULL, 'N' },
+    { "log-files", required_argument, NULL, 'f' },
     { "json", no_argument, NULL, 'j' },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, 'V' },
@@ -243,6 +256,16 @@ on_row(void *arg, const struct mcx_store_key *key)
     }
 }
 
+/* An ID names a kind by its first digit; one of another kind is found with
+ * --kind only. */
+static int
+no_such_key(const struct args *a)
+{
+    return cli_fail(TOOL, "%s: no such key: %s %s%s", a->store,
+                    kind_of(a->find.kind), a->id_text,
+                    a->kind ? "" : " (see --kind)");
+}
+
 static int
 list(struct mcx_store_db *db, const struct args *a, bool all)
 {
@@ -257,8 +280,7 @@ list(struct mcx_store_db *db, const struct args *a, bool all)
         return cli_fail(TOOL, "%s: %zu rows do not open: damaged, or changed "
                         "by somebody without the key", a->store, bad);
     }
-    return all && l.n == 0 ? cli_fail(TOOL, "%s: no such key", a->store)
-                           : CLI_OK;
+    return all && l.n == 0 ? no_such_key(a) : CLI_OK;
 }
 
 /* ---- revoke and wipe --------------------------------------------------- */
@@ -281,7 +303,7 @@ take_out(struct mcx_store_db *db, const struct args *a, enum mcx_key_end end)
         return cli_fail(TOOL, "%s: %s", a->store, mcx_err_text(err));
     }
     return n == 0 && a->find.by_id
-               ? cli_fail(TOOL, "%s: no such key", a->store)
+               ? no_such_key(a)
                : CLI_OK;
 }
 
@@ -338,8 +360,19 @@ static int
 export_log(struct mcx_store_db *db, const struct args *a)
 {
     struct args copy = *a;
-    mcx_err err = mcx_store_log_each(db, a->after, on_event, &copy);
+    struct mcx_store_head head;
+    struct mcx_text text;
+    mcx_err err = mcx_store_log_verify(db, NULL, &head, &text);
 
+    /* What can be read is printed, and is not passed off as the whole. */
+    if (err == MCX_E_AUTH) {
+        (void)!mcx_store_log_each(db, a->after, on_event, &copy);
+        return cli_fail(TOOL, "%s: the log is not as it was written: %s",
+                        a->store, text.s);
+    }
+    if (err == MCX_OK) {
+        err = mcx_store_log_each(db, a->after, on_event, &copy);
+    }
     if (err == MCX_OK && !cli_flush()) {
         return cli_fail(TOOL, "standard output: cannot be written");
     }
@@ -406,11 +439,75 @@ log_verify(struct mcx_store_db *db, const struct args *a)
                          "number, a colon and 64 hexadecimal digits");
     }
     err = mcx_store_log_verify(db, a->head ? &anchor : NULL, &head, &text);
+    if (err == MCX_OK) {
+        err = mcx_store_check(db, &text);
+        if (err == MCX_E_AUTH) {
+            return cli_fail(TOOL, "%s: the log is good, the store is not: %s",
+                            a->store, text.s);
+        }
+    }
     if (err != MCX_OK) {
         return cli_fail(TOOL, "%s: the log is not as it was written: %s",
                         a->store, text.s[0] ? text.s : mcx_err_text(err));
     }
     head_print(&head, a->json, "good");
+    return CLI_OK;
+}
+
+static int
+log_rotate(struct mcx_store_db *db, const struct args *a)
+{
+    struct cli_json j;
+    mcx_err err = mcx_store_log_rotate(db, true);
+
+    if (err != MCX_OK) {
+        return cli_fail(TOOL, "%s: %s", a->store,
+                        err == MCX_E_AUTH ? "the end of the log is gone; see "
+                                            "log verify; nothing was moved"
+                        : err == MCX_E_IO ? "the file cannot be written "
+                                            "beside the store"
+                                          : mcx_err_text(err));
+    }
+    if (a->json) {
+        cli_json_begin(&j, stdout);
+        cli_json_text(&j, "result", "rotated");
+        cli_json_end(&j);
+    } else {
+        (void)puts("rotated");
+    }
+    return CLI_OK;
+}
+
+/* ---- rekey ------------------------------------------------------------- */
+
+static int
+rekey(struct mcx_store_db *db, const struct args *a)
+{
+    struct mcx_store_config to = { .key_file = a->new_key_file,
+                                   .passphrase_file =
+                                       a->new_passphrase_file };
+    struct mcx_text text;
+    struct cli_json j;
+    mcx_err err = mcx_store_rekey(db, &to, &text);
+
+    if (err == MCX_E_AUTH) {
+        return cli_fail(TOOL, "%s: %s; nothing was changed", a->store,
+                        text.s[0] ? text.s : "a row does not open");
+    }
+    if (err != MCX_OK) {
+        int ret = cli_fail(TOOL, "%s; nothing was changed",
+                           text.s[0] ? text.s : mcx_err_text(err));
+
+        return err == MCX_E_CONFIG ? CLI_USAGE : ret;
+    }
+    if (a->json) {
+        cli_json_begin(&j, stdout);
+        cli_json_text(&j, "result", "rekeyed");
+        cli_json_end(&j);
+    } else {
+        (void)puts("rekeyed; destroy the old key, and copies of the store "
+                   "that it opens");
+    }
     return CLI_OK;
 }
 
@@ -483,6 +580,15 @@ take_option(struct args *a, int c)
     case 'H':
         a->head = optarg;
         return true;
+    case 'n':
+        a->new_key_file = optarg;
+        return true;
+    case 'N':
+        a->new_passphrase_file = optarg;
+        return true;
+    case 'f':
+        return cli_number(TOOL, "--log-files", optarg, 0, 100000,
+                          &a->log_files);
     case 'j':
         a->json = true;
         return true;
@@ -504,6 +610,7 @@ take_id(struct args *a, const char *text)
         return false;
     }
     a->find.by_id = true;
+    a->id_text = text;
     a->find.key_id = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16
                      | (uint32_t)id[2] << 8 | id[3];
     if (!a->kind) {
@@ -513,7 +620,8 @@ take_id(struct args *a, const char *text)
 }
 
 enum command { C_NONE, C_LIST, C_SHOW, C_REVOKE, C_WIPE, C_EXPORT, C_VERIFY,
-               C_HEAD, C_NEW_KEY, C_SAID /* what is wrong */ };
+               C_HEAD, C_ROTATE, C_REKEY, C_NEW_KEY,
+               C_SAID /* what is wrong */ };
 
 /* The command, and its operand in 'a'. */
 static enum command
@@ -526,9 +634,13 @@ command_of(struct args *a, int n, char *const *v)
         return C_EXPORT;
     }
     if (n == 2 && strcmp(v[0], "log") == 0) {
-        return strcmp(v[1], "verify") == 0 ? C_VERIFY
-               : strcmp(v[1], "head") == 0 ? C_HEAD
-                                           : C_NONE;
+        return strcmp(v[1], "verify") == 0   ? C_VERIFY
+               : strcmp(v[1], "head") == 0   ? C_HEAD
+               : strcmp(v[1], "rotate") == 0 ? C_ROTATE
+                                             : C_NONE;
+    }
+    if (n == 1 && strcmp(v[0], "rekey") == 0) {
+        return C_REKEY;
     }
     if (n == 2 && strcmp(v[0], "new-key") == 0) {
         return C_NEW_KEY;
@@ -566,6 +678,10 @@ run(enum command c, struct mcx_store_db *db, const struct args *a)
         return export_log(db, a);
     case C_VERIFY:
         return log_verify(db, a);
+    case C_ROTATE:
+        return log_rotate(db, a);
+    case C_REKEY:
+        return rekey(db, a);
     default:
         if (mcx_store_log_verify(db, NULL, &head, &text) != MCX_OK) {
             return cli_fail(TOOL, "%s: the log is not as it was written: %s",
@@ -581,7 +697,7 @@ main(int argc, char **argv)
 {
     struct mcx_env env = cli_env(NULL);
     struct mcx_store_config config = { .env = &env, .by = "mcx-keys" };
-    struct args a = { .json = false };
+    struct args a = { .log_files = MCX_STORE_LOG_FILES };
     struct mcx_store_db *db;
     struct mcx_text text;
     enum command command;
@@ -613,15 +729,33 @@ main(int argc, char **argv)
     if (!a.store) {
         return cli_usage(TOOL, "--store: expected the file of a store");
     }
+    if (command == C_REKEY && !a.new_key_file == !a.new_passphrase_file) {
+        return cli_usage(TOOL, "rekey: expected one of --new-key-file and "
+                         "--new-passphrase-file");
+    }
+    if (command != C_REKEY && (a.new_key_file || a.new_passphrase_file)) {
+        return cli_usage(TOOL, "--new-key-file and --new-passphrase-file "
+                         "belong to rekey");
+    }
     config.path = a.store;
     config.key_file = a.key_file;
     config.passphrase_file = a.passphrase_file;
+    config.exclusive = command == C_REKEY;
+    config.log_files = (unsigned)a.log_files;
     err = mcx_store_open(&db, &config, &text);
     if (err != MCX_OK) {
         ret = cli_fail(TOOL, "%s", text.s);
         return err == MCX_E_CONFIG ? CLI_USAGE : ret;
     }
-    ret = run(command, db, &a);
+    /* Rows put back would be shown, and revoked, as if they belonged there;
+     * the log can be read all the same. */
+    if (command <= C_WIPE) {
+        err = mcx_store_check(db, &text);
+    }
+    ret = err == MCX_OK
+              ? run(command, db, &a)
+              : cli_fail(TOOL, "%s: %s", a.store,
+                         text.s[0] ? text.s : mcx_err_text(err));
     mcx_store_close(db);
     if (ret == CLI_OK && !cli_flush()) {
         ret = cli_fail(TOOL, "standard output: cannot be written");

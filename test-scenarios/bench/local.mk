@@ -58,3 +58,17 @@ bench-compare:
 	@awk -f $(srcdir)/test-scenarios/bench/compare.awk "$(OLD)" \
 	    bench/results.json
 .PHONY: bench bench-compare check-counts
+
+# What module store costs, alone.
+if HAVE_CMOCKA
+BENCH_EXTRA += bench_store
+EXTRA_PROGRAMS += bench_store
+bench_store_SOURCES = test-scenarios/bench/bench_store.c \
+	modules/store/store.c
+bench_store_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(SQLITE_CFLAGS) \
+	-I$(srcdir)/modules/store
+bench_store_LDADD = libmcx-store.la $(CORE_TEST_LIBS) $(SQLITE_LIBS)
+bench-store: bench_store$(EXEEXT)
+	./bench_store$(EXEEXT)
+endif
+.PHONY: bench-store

@@ -115,6 +115,7 @@ must keys list
 says "^$id csk   active .* mc-id=sip:alice@mcx.test impu=sip:alice@ims.test"
 must keys show "$id" --json
 says '"state":"active"'
+wont 1 "no such key: gmk $id" keys show "$id" --kind gmk
 must keys list --kind gmk
 says_no csk
 must keys list --mc-id sip:alice@mcx.test
@@ -233,6 +234,36 @@ must keys log verify
 says 'good'
 wont 1 'entry 3: is not the one' keys log verify \
     --head "3:${head#*:}"
+# ---- the log in a file
+must keys log head
+head=$(sed -n 's/^head //p' "$dir/answer")
+must keys log rotate
+says '^rotated'
+must keys log verify --head "$head" --json
+says '"result":"good"'
+must keys export-log --json
+says '"seq":1,'
+says '"event":"log-rotated"'
+wont 2 'from 0 to' keys log rotate --log-files x
+mv "$dir/keys.db.log-0000000001" "$dir/away"
+wont 1 'entry 1: is missing, with its file' keys log verify
+mv "$dir/away" "$dir/keys.db.log-0000000001"
+
+# ---- another key-encryption key
+chmod 600 "$dir/other"
+wont 2 'expected one of --new-key-file' keys rekey
+wont 2 'belong to rekey' keys list --new-key-file "$dir/other"
+wont 2 'away: cannot be read' keys rekey --new-key-file "$dir/away"
+must keys rekey --new-key-file "$dir/other"
+says '^rekeyed'
+wont 1 'wrong key' keys list
+mv "$dir/other" "$dir/kek"
+must keys log verify --head "$head"
+start_pf
+wont 1 'is open in another process' keys rekey --new-key-file "$dir/kek"
+must pf quit
+wait "$pf_pid" || fail "mcx-pf ended with $?"
+pf_pid=
 must alice quit
 wait "$alice_pid" || fail "mcx-ua ended with $?"
 alice_pid=
