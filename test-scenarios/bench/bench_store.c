@@ -162,7 +162,8 @@ commits(void)
         (void)pthread_join(thread[i], NULL);
     }
     must(mcx_keys_sync(keys) == MCX_OK, "sync");
-    row("keys_kept_8_threads", THREADS * EACH / (now_s() - start), "per_second");
+    row("keys_kept_8_threads", THREADS * EACH / (now_s() - start),
+        "per_second");
     start = now_s();
     for (i = 0; i < SINGLE; i++) {
         struct mcx_key *key;
@@ -316,7 +317,8 @@ whole_file(void)
     row("check_all_rows", now_s() - start, "s");
     start = now_s();
     must(mcx_store_log_verify(db, NULL, &head, &text) == MCX_OK, text.s);
-    row("log_entries_verified", (double)head.seq / (now_s() - start), "per_second");
+    row("log_entries_verified", (double)head.seq / (now_s() - start),
+        "per_second");
     mcx_store_close(db);
     config.exclusive = true;
     db = open_file();
