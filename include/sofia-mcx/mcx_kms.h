@@ -104,6 +104,11 @@ MCX_API mcx_err mcx_kms_write_certcache(char **out, size_t *n,
                                         uint64_t cache_num,
                                         const struct mcx_kms_cert *certs,
                                         size_t n_certs) MCX_MUST_USE;
+/* KMS discovery lookup (D.2.7): 'uri' belongs to KMS 'kms_uri'. */
+MCX_API mcx_err mcx_kms_write_lookup(char **out, size_t *n,
+                                     const struct mcx_kms_doc *doc,
+                                     const char *uri,
+                                     const char *kms_uri) MCX_MUST_USE;
 /* A KmsError in place of a KmsMessage. */
 MCX_API mcx_err mcx_kms_write_error(char **out, size_t *n,
                                     const struct mcx_kms_doc *doc,
@@ -151,7 +156,8 @@ enum mcx_kms_what {
     MCX_KMS_ANY, /* expected: whatever it is; found: a KmsError */
     MCX_KMS_INIT,
     MCX_KMS_KEYPROV,
-    MCX_KMS_CERTCACHE
+    MCX_KMS_CERTCACHE,
+    MCX_KMS_LOOKUP
 };
 /* What the answer must say. */
 struct mcx_kms_expect {
@@ -178,6 +184,8 @@ struct mcx_kms_reply {
     uint64_t cache_num;
     size_t n_sets; /* more of one user are refused (MCX_E_TOOBIG) */
     struct mcx_kms_announced set[MCX_KMS_SETS_MAX];
+    /* Of a KmsLookup: who was looked up, and where it belongs. */
+    char lookup_uri[MCX_URI_MAX], lookup_kms[MCX_URI_MAX];
 };
 /* Reads a KmsResponse (or the one in a SignedKmsResponse, without judging the
  * signature) and compares it with 'expect'; keys and certificates are left to

@@ -169,6 +169,18 @@ struct mcx_srtp_api {
 };
 enum { MCX_SRTP_TRAILER = 64 };
 
+/* ---- KMS discovery ----------------------------------------------------- */
+
+/* Feature "kms.lookup": asks our KMS where an identity belongs that no
+ * certificate speaks for. */
+struct mcx_kms_lookup {
+    size_t size; /* of this struct */
+    void *state;
+    /* Pool; waits for the network.  MCX_E_NO_IDENTITY: nobody's; MCX_E_POLICY:
+     * of a KMS that our settings do not list; WORLD class. */
+    mcx_err (*find)(void *state, const char *uri, char kms[MCX_URI_MAX]);
+};
+
 /* ---- events ------------------------------------------------------------ */
 
 enum mcx_event_kind {

@@ -5,6 +5,7 @@
  *   kms.c         the life of the client: what is due, what has ended
  *   kms_ask.c     one question, and what becomes of the answer
  *   kms_sec.c     signatures, wrapped keys, change of transport keys
+ *   kms_find.c    discovery: to which KMS does somebody belong
  *   kms_plan.c    when: renewal, back-off, periods; pure arithmetic
  *   kms_http.c    one POST over TLS; the only file that sees libcurl
  *   kms_store.c   answers kept for the next start, sealed */
@@ -21,6 +22,9 @@ enum {
     KMS_TOKEN_MAX = 8192,    /* octets of a bearer token                 */
     KMS_EXTERNAL_MAX = 16,   /* KMSs of other domains that we may use    */
     KMS_HELD_MAX = 8,        /* periods whose keys we look after         */
+    KMS_FOUND_MAX = 32,      /* look-ups that are remembered: found ones */
+    KMS_FOUND_MS = 3600000,  /* for an hour,                             */
+    KMS_LOST_MS = 60000,     /* the others for a minute                  */
     KMS_PATH_MAX = 1024,
     KMS_TOKEN_LOOK_MS = 10000, /* a new token is looked for, after a 401: in
                                   the file */

@@ -243,11 +243,8 @@ kms_take(struct kms *k, const struct mcx_kms_reply *reply,
 
 /* ---- one question ------------------------------------------------------ */
 
-/* Puts the token into 'out' of KMS_TOKEN_MAX + 1 octets: the file's, else the
- * application's; "" when there is neither.  MCX_E_NO_KEY: the application has
- * not given it yet. */
-static mcx_err
-read_token(struct kms *k, char *out)
+mcx_err
+kms_read_token(const struct kms *k, char *out)
 {
     char *s = NULL;
     size_t n = 0, i;
@@ -297,7 +294,7 @@ look(struct kms *k)
     char *token = mcx_guard_new(KMS_TOKEN_MAX + 1);
 
     k->look_mono_ms = kms_mono_ms(k) + kms_look_ms(k);
-    if (token && read_token(k, token) == MCX_OK) {
+    if (token && kms_read_token(k, token) == MCX_OK) {
         mark_token(k, mark, token);
         if (!mcx_secret_eq(mark, k->marks->used, sizeof mark)) {
             k->token_refused = false;
@@ -309,9 +306,8 @@ look(struct kms *k)
     return MCX_OK;
 }
 
-/* Appends "/" and 's' percent-encoded; MCX_E_TOOBIG. */
-static mcx_err
-add_segment(char url[MCX_KMS_URL_MAX], const char *s)
+mcx_err
+kms_add_segment(char url[MCX_KMS_URL_MAX], const char *s)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t n = strlen(url);
@@ -341,7 +337,7 @@ post(struct kms *k, const char *url, struct mcx_bytes body,
      struct kms_http_reply *http)
 {
     char *token = mcx_guard_new(KMS_TOKEN_MAX + 1);
-    mcx_err err = token ? read_token(k, token) : MCX_E_NOMEM;
+    mcx_err err = token ? kms_read_token(k, token) : MCX_E_NOMEM;
 
     if (err == MCX_E_NO_KEY) {
         mark_token(k, k->marks->used, "");
@@ -538,8 +534,8 @@ do_keys(struct kms *k, uint64_t no, bool plain, struct mcx_text *text)
                        (unsigned long)((uint64_t)mcx_period_start(
                                            &info.period, no)
                                        & 0xffffffffu));
-        MCX_TRY(add_segment(q.url, k->user));
-        MCX_TRY(add_segment(q.url, when));
+        MCX_TRY(kms_add_segment(q.url, k->user));
+        MCX_TRY(kms_add_segment(q.url, when));
     }
     err = ask(k, &q, &reply, &http, text);
     kms_http_drop(&http);
@@ -628,7 +624,7 @@ do_certs(struct kms *k, struct mcx_text *text)
     if (k->has_cache_num) {
         (void)snprintf(num, sizeof num, "%llu",
                        (unsigned long long)k->cache_num);
-        MCX_TRY(add_segment(q.url, num));
+        MCX_TRY(kms_add_segment(q.url, num));
     }
     err = ask(k, &q, &reply, &http, text);
     if (err == MCX_OK) {
@@ -665,7 +661,7 @@ do_external(struct kms *k, size_t which, struct mcx_text *text)
 
     MCX_TRY(start_question(k, &q, MCX_KMS_CERTCACHE, "cert"));
     q.external = true;
-    MCX_TRY(add_segment(q.url, x->uri));
+    MCX_TRY(kms_add_segment(q.url, x->uri));
     err = ask(k, &q, &reply, &http, text);
     if (err == MCX_OK
         && mcx_ring_kms(k->host->ring, mcx_bytes_str(x->uri), NULL, NULL)

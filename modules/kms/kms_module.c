@@ -3,9 +3,10 @@
  * Declarations only.  The work is in kms.c and the files that it calls; the
  * tests link them straight in and drive them with a fake host. */
 #include <config.h>
-#include "kms.h"
+#include "kms_state.h"
 
 static const struct mcx_feature features[] = {
+    { MCX_PROVIDES, "kms.lookup" },  /* where somebody belongs */
     { MCX_PROVIDES, "kms.refresh" }, /* period keys come by themselves */
     { MCX_NEEDS, "kms.identity" },   /* the ring that they go to */
     { MCX_NEEDS, "worker.pool" },
@@ -43,6 +44,9 @@ static const struct mcx_opt options[] = {
       .help = "file with the first TrK and InK; taken into cache once" },
     { .name = "external", .type = MCX_OPT_TEXT,
       .help = "KMS URIs of other domains whose certificates may be used" },
+    { .name = "lookup", .type = MCX_OPT_SWITCH, .fallback = "no",
+      .help = "ask the KMS where peers belong that no certificate speaks "
+              "for" },
     { .name = "timeout", .type = MCX_OPT_SECONDS, .fallback = "30", .min = 1,
       .max = 300, .help = "longest time for one request" },
     { .name = "time-window", .type = MCX_OPT_SECONDS, .fallback = "60",
@@ -65,5 +69,6 @@ MCX_MODULE_DEFINE(kms) = {
     .n_options = sizeof options / sizeof *options,
     .start = kms_start,
     .stop = kms_stop,
+    .feature = kms_feature,
     .tick = kms_tick,
 };

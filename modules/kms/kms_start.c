@@ -130,6 +130,16 @@ read_settings(struct kms *k, struct mcx_text *text)
     k->window_ms = seconds(k, "time-window") * 1000;
     k->refresh_ms = seconds(k, "refresh") * 1000;
     k->refresh_dice = kms_dice(k);
+    if (strcmp(option(k, "lookup"), "yes") == 0) {
+        if (strcmp(option(k, "security"), "tls") != 0) {
+            /* The keys that sign belong to the client's other work. */
+            return wrong(text, "lookup = yes and security = %s: look-ups are "
+                         "not signed", option(k, "security"));
+        }
+        k->lookup.size = sizeof k->lookup;
+        k->lookup.state = k;
+        k->lookup.find = kms_find;
+    }
     k->http.ca_file = option(k, "ca-file");
     k->http.cert_file = option(k, "cert-file");
     k->http.key_file = option(k, "key-file");
@@ -233,6 +243,7 @@ kms_start(void **state, const struct mcx_host *host, struct mcx_text *text)
     k->host = host;
     k->env = host->env;
     pthread_mutex_init(&k->lock, NULL);
+    pthread_mutex_init(&k->find_lock, NULL);
     k->marks = mcx_guard_new(sizeof *k->marks);
     if (!kms_http_begin() || !k->marks) {
         err = MCX_E_NOMEM;
@@ -268,6 +279,7 @@ kms_stop(void *state)
     kms_store_close(k->store);
     mcx_guard_free(k->marks);
     pthread_mutex_destroy(&k->lock);
+    pthread_mutex_destroy(&k->find_lock);
     kms_http_end();
     free(k);
 }

@@ -28,6 +28,13 @@ struct kms_external {
     int64_t next_mono_ms;
 };
 
+/* What a look-up said. */
+struct kms_found {
+    char uri[MCX_URI_MAX], kms[MCX_URI_MAX]; /* kms "": nobody's */
+    mcx_err err;
+    int64_t until_mono_ms;
+};
+
 /* SECRET, in guarded memory only: keyed mark of a token, to know it again. */
 struct kms_marks {
     struct mcx_seal_key key;
@@ -76,6 +83,12 @@ struct kms {
     bool grew;        /* the ring; for done() */
     mcx_err to_report; /* ClientError of the next request */
 
+    struct mcx_kms_lookup lookup; /* state NULL: off */
+    pthread_mutex_t find_lock; /* of the next: one look-up at a time */
+    struct kms_found found[KMS_FOUND_MAX];
+    size_t next_found;
+    int64_t find_mono_ms; /* nobody is looked up before */
+
     pthread_mutex_t lock; /* of what follows */
     struct kms_held held[KMS_HELD_MAX];
     size_t n_held;
@@ -106,6 +119,14 @@ void kms_done(struct mcx_work *work); /* loop */
 
 /* ---- kms_ask.c ---- */
 
+/* Puts the token into 'out' of KMS_TOKEN_MAX + 1 octets: the file's, else the
+ * application's; "" when there is neither.  MCX_E_NO_KEY: the application has
+ * not given it yet.  Any thread. */
+mcx_err kms_read_token(const struct kms *k, char *out) MCX_MUST_USE;
+/* Appends "/" and 's' percent-encoded; MCX_E_TOOBIG. */
+mcx_err kms_add_segment(char url[MCX_KMS_URL_MAX],
+                        const char *s) MCX_MUST_USE;
+
 /* Does what 'step' says; 'which' is of KMS_STEP_EXTERNAL.  On failure 'text'
  * says why, or is empty. */
 mcx_err kms_run_step(struct kms *k, enum kms_step step, size_t which,
@@ -115,6 +136,12 @@ mcx_err kms_run_step(struct kms *k, enum kms_step step, size_t which,
 mcx_err kms_take(struct kms *k, const struct mcx_kms_reply *reply,
                  struct mcx_bytes xml, bool external, bool fresh,
                  struct mcx_text *text) MCX_MUST_USE;
+
+/* ---- kms_find.c ---- */
+
+/* The module's feature(): "kms.lookup" when the setting says so. */
+const void *kms_feature(void *state, const char *name);
+mcx_err kms_find(void *state, const char *uri, char kms[MCX_URI_MAX]);
 
 /* ---- kms_sec.c ---- */
 

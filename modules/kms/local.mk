@@ -3,6 +3,7 @@ kms_sources = \
 	modules/kms/kms.c \
 	modules/kms/kms.h \
 	modules/kms/kms_ask.c \
+	modules/kms/kms_find.c \
 	modules/kms/kms_http.c \
 	modules/kms/kms_module.c \
 	modules/kms/kms_plan.c \

@@ -659,6 +659,19 @@ kit_answer(struct kit *kit, const char *url, const char *token,
     if (strncmp(path, "keyprov", 7) == 0) {
         return answer_keys(kit, &doc, path + 7, n);
     }
+    if (strncmp(path, "lookup/", 7) == 0) {
+        kit->n_lookup++;
+        if (!kit->lookup_kms) {
+            *status = 404;
+            return text_answer("", n);
+        }
+        assert_int_equal(mcx_kms_write_lookup(
+                             &xml, n, &doc,
+                             kit->lookup_uri ? kit->lookup_uri
+                                             : "sip:bob@far.test",
+                             kit->lookup_kms), MCX_OK);
+        return xml;
+    }
     assert_int_equal(strncmp(path, "cert", 4), 0);
     return answer_certs(kit, &doc, path + 4, n);
 }

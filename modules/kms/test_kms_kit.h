@@ -64,6 +64,9 @@ struct kit {
     bool revoked;  /* key sets are */
     bool two;      /* a second, bad set comes with the good one */
     uint64_t cache_num;
+    const char *lookup_kms; /* answer to lookup; NULL: 404 */
+    const char *lookup_uri; /* about whom; NULL: sip:bob@far.test */
+    unsigned n_lookup;
     unsigned n_init, n_keys, n_certs, n_cert; /* questions that came */
     char last_url[MCX_KMS_URL_MAX];
     struct mcx_kms_request last;

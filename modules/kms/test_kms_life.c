@@ -414,6 +414,86 @@ app_token(void **state)
     kit_free(&kit);
 }
 
+/* ---- discovery --------------------------------------------------------- */
+
+extern const struct mcx_module mcx_module_kms;
+
+static mcx_err
+find_bob(struct kit *kit, char kms[MCX_URI_MAX])
+{
+    const struct mcx_kms_lookup *l
+        = mcx_module_kms.feature(kit->state, "kms.lookup");
+
+    assert_non_null(l);
+    return l->find(l->state, "sip:bob@far.test", kms);
+}
+
+/* Only a KMS of our settings, only about whom was asked; remembered, and not
+ * asked for ever when nobody answers. */
+static void
+lookup(void **state)
+{
+    char kms[MCX_URI_MAX], longest[MCX_URI_MAX + 1];
+    const struct mcx_kms_lookup *l;
+    struct kit kit;
+
+    (void)state;
+    kit_new(&kit, 3600);
+    started(&kit);
+    assert_null(mcx_module_kms.feature(kit.state, "kms.lookup"));
+    kit_set(&kit, "lookup", "yes");
+    kit_set(&kit, "external", KIT_FAR);
+    kit_restart(&kit, false);
+    assert_null(mcx_module_kms.feature(kit.state, "kms.refresh"));
+    kit.lookup_kms = KIT_FAR;
+    assert_int_equal(find_bob(&kit, kms), MCX_OK);
+    assert_string_equal(kms, KIT_FAR);
+    assert_non_null(strstr(kit.last_url, "/lookup/sip%3Abob%40far.test"));
+    kit.lookup_kms = KIT_KMS;
+    assert_int_equal(find_bob(&kit, kms), MCX_OK);
+    assert_string_equal(kms, KIT_FAR); /* remembered */
+    assert_int_equal(kit.n_lookup, 1);
+    kit_step(&kit, KMS_FOUND_MS);
+    assert_int_equal(find_bob(&kit, kms), MCX_OK);
+    assert_string_equal(kms, KIT_KMS);
+    /* Refusals: another KMS, another user, unknown; each for a minute. */
+    for (int i = 0; i < 5; i++) {
+        static const mcx_err errs[] = { MCX_E_POLICY, MCX_E_AUTH,
+                                        MCX_E_NO_IDENTITY, MCX_E_AUTH,
+                                        MCX_E_AUTH };
+
+        kit_step(&kit, KMS_FOUND_MS);
+        kit.lookup_kms = i == 0 ? "kms.evil.test" : i == 2 ? NULL : KIT_FAR;
+        kit.lookup_uri = i == 1 ? KIT_OTHER : NULL;
+        kit.lie = i == 3   ? KIT_LIE_USER
+                  : i == 4 ? KIT_LIE_URL
+                           : KIT_TRUE;
+        kit.n_lookup = 0;
+        assert_int_equal(find_bob(&kit, kms), errs[i]);
+        assert_int_equal(kms[0], 0);
+        assert_int_not_equal(find_bob(&kit, kms), MCX_OK);
+        assert_int_equal(kit.n_lookup, 1);
+        kit_step(&kit, KMS_LOST_MS);
+        (void)find_bob(&kit, kms);
+        assert_int_equal(kit.n_lookup, 2);
+    }
+    kit.lie = KIT_TRUE;
+    kit.lookup_kms = KIT_FAR;
+    kit_step(&kit, KMS_FOUND_MS);
+    kit.down = true;
+    assert_int_equal(find_bob(&kit, kms), MCX_E_IO);
+    kit.down = false;
+    assert_int_equal(find_bob(&kit, kms), MCX_E_BUSY);
+    kit_step(&kit, KMS_TOKEN_LOOK_MS);
+    assert_int_equal(find_bob(&kit, kms), MCX_OK);
+    l = mcx_module_kms.feature(kit.state, "kms.lookup");
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    assert_int_equal(l->find(l->state, longest, kms), MCX_E_ARG);
+    assert_int_equal(l->find(l->state, "", kms), MCX_E_ARG);
+    kit_free(&kit);
+}
+
 /* ---- ends -------------------------------------------------------------- */
 
 static void
@@ -812,6 +892,7 @@ main(void)
         cmocka_unit_test(one_bad_set),
         cmocka_unit_test(statuses),
         cmocka_unit_test(app_token),
+        cmocka_unit_test(lookup),
         cmocka_unit_test(valid_to),
         cmocka_unit_test(revocation),
         cmocka_unit_test(kms_rekeyed),

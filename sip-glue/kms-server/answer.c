@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include "answer.h"
 
-enum resource { R_NONE, R_INIT, R_KEYPROV, R_CERTCACHE, R_CERT };
+enum resource {
+    R_NONE, R_INIT, R_KEYPROV, R_CERTCACHE, R_CERT, R_LOOKUP
+};
 
 enum { SEGMENTS_MAX = 3, TIME_DIGITS = 16 };
 
@@ -216,7 +218,8 @@ resource_of(const char *s, size_t n)
     } list[] = { { "init", R_INIT },
                  { "keyprov", R_KEYPROV },
                  { "certcache", R_CERTCACHE },
-                 { "cert", R_CERT } };
+                 { "cert", R_CERT },
+                 { "lookup", R_LOOKUP } };
     size_t i;
 
     for (i = 0; i < sizeof list / sizeof list[0]; i++) {
@@ -234,7 +237,9 @@ fits(const struct path *p)
     return p->what == R_INIT        ? p->n == 0
            : p->what == R_KEYPROV   ? p->n <= 2
            : p->what == R_CERTCACHE ? p->n <= 1
-                                    : p->what == R_CERT && p->n == 1;
+                                    : (p->what == R_CERT
+                                       || p->what == R_LOOKUP)
+                                          && p->n == 1;
 }
 
 /* A query makes another resource, and there is none. */
@@ -266,7 +271,7 @@ static const char *
 word_of(enum resource what)
 {
     static const char *const words[] = { "none", "init", "keyprov",
-                                         "certcache", "cert" };
+                                         "certcache", "cert", "lookup" };
 
     return words[what];
 }
@@ -451,6 +456,65 @@ answer_cert(struct call *c, const struct path *p)
                                     c->held->certs->num, found, 1));
 }
 
+/* Does a KmsDomainList name 'host'? */
+static bool
+names(const struct mcx_kms_info *info, const char *host, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < info->n_domains; i++) {
+        if (strlen(info->domain[i]) == n
+            && strncasecmp(info->domain[i], host, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The one KMS that 'uri' belongs to, as far as certificates say; NULL: none,
+ * or more than one.  Whether there is such a user is nobody's business. */
+static const char *
+kms_of(const struct call *c, const char *uri)
+{
+    const struct kms_domain *d = c->held->domain;
+    const struct kms_certs *ext = c->held->certs;
+    const char *at = strchr(uri, '@'), *host = at ? at : strchr(uri, ':');
+    const char *found = NULL;
+    size_t n, i;
+
+    if (strcmp(uri, c->ask->subject) == 0) {
+        return d->info.uri;
+    }
+    host = host ? host + 1 : uri;
+    n = strcspn(host, ":;?");
+    if (names(&d->info, host, n)) {
+        return d->info.uri;
+    }
+    for (i = 0; i < ext->n; i++) {
+        if (!ext->cert[i].info.revoked && names(&ext->cert[i].info, host, n)) {
+            if (found) {
+                return NULL;
+            }
+            found = ext->cert[i].info.uri;
+        }
+    }
+    /* A KMS without a list speaks for whom nobody else does. */
+    return found || d->info.n_domains ? found : d->info.uri;
+}
+
+static void
+answer_lookup(struct call *c, const struct path *p)
+{
+    const char *kms = kms_of(c, p->arg[0]);
+
+    if (!kms) {
+        refuse(c, KMS_CODE_NO_CERT, "no KMS is known for %s", p->arg[0]);
+        return;
+    }
+    done(c, mcx_kms_write_lookup(&c->out->xml, &c->out->n, &c->doc,
+                                 p->arg[0], kms));
+}
+
 /* 16 upper-case hexadecimal digits of an NTP timestamp (D.2.4); only the
  * seconds count. */
 static bool
@@ -614,7 +678,7 @@ kms_answer(struct kms_reply *out, struct kms_server *s,
         refuse(&c, KMS_CODE_BUSY, "not now: try again");
     } else if (!split(p, ask->target)) {
         refuse(&c, KMS_CODE_RESOURCE, "no such resource here; expected "
-               KMS_ROOT "init, keyprov, certcache or cert");
+               KMS_ROOT "init, keyprov, certcache, cert or lookup");
     } else {
         out->resource = word_of(p->what);
         if (check_request(&c) && check_user(&c)) {
@@ -627,6 +691,9 @@ kms_answer(struct kms_reply *out, struct kms_server *s,
                 break;
             case R_CERTCACHE:
                 answer_certcache(&c, p);
+                break;
+            case R_LOOKUP:
+                answer_lookup(&c, p);
                 break;
             case R_CERT:
             case R_NONE: /* split() refuses it */

@@ -6,6 +6,7 @@
  *                            TIME lies in, within what policy allows
  *   certcache[/NUMBER]       every certificate, or none when NUMBER is ours
  *   cert/URI                 one certificate
+ *   lookup/URI               the KMS that an identity belongs to
  *
  * The caller (http.c) has judged the bearer token.  Anything refused is
  * answered with a KmsError whose code is one of KMS_CODE_LIST. */

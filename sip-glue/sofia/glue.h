@@ -179,6 +179,7 @@ struct mcxs_out {
     struct mcx_bytes app_body;
     bool took[MCXH_MODULES_MAX]; /* by place in the start order */
     bool sent, refresh, raw;
+    const struct mcx_kms_lookup *lookup; /* NULL: nobody can be asked */
     bool hush; /* the end of an INVITE that is tried again: not told */
     bool dead; /* given up while on the pool */
     int64_t give_up_ms;

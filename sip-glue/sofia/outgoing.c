@@ -65,6 +65,7 @@ mcxs_out_ask(struct mcxs_out *o)
     struct mcxh_host *host = &o->mcx->host;
     size_t n = 0;
 
+    o->lookup = mcxh_host_feature(host, "kms.lookup");
     for (size_t i = 0; i < host->n_order; i++) {
         const struct mcxh_mod *mod = &host->mod[host->order[i]];
         o->took[i] = mod->desc->wants &&
@@ -74,12 +75,30 @@ mcxs_out_ask(struct mcxs_out *o)
     return n;
 }
 
+/* A peer for whom no certificate speaks: our KMS may know. */
+static void
+look_up(struct mcxs_out *o)
+{
+    struct mcx_ring *ring = o->mcx->host.table.ring;
+    char kms[MCX_URI_MAX];
+
+    if (!o->lookup || o->out.kms || !o->out.peer[0]
+        || (o->out.purpose != MCX_FOR_CALL
+            && o->out.purpose != MCX_FOR_DOWNLOAD)
+        || mcx_ring_kms_of(ring, o->out.peer, NULL, NULL) == MCX_OK
+        || o->lookup->find(o->lookup->state, o->out.peer, kms) != MCX_OK) {
+        return;
+    }
+    o->out.kms = su_strdup(o->home, kms);
+}
+
 void
 mcxs_out_prepare(struct mcxs_out *o)
 {
     struct mcxh_host *host = &o->mcx->host;
 
     o->err = MCX_OK;
+    look_up(o);
     for (size_t i = 0; i < host->n_order && o->err == MCX_OK; i++) {
         const struct mcxh_mod *mod = &host->mod[host->order[i]];
         if (o->took[i]) {

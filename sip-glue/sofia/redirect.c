@@ -202,7 +202,7 @@ static mcx_err
 about_ours(const struct mcxs_out *o, const struct mcx_krr *krr,
            struct mcx_why *why)
 {
-    const char *to = receiver_of(o);
+    const char *to = receiver_of(o), *kms = o->out.kms;
     struct mcx_kms_info used;
 
     if (strcmp(krr->initiator, o->mcx->host.table.self) != 0) {
@@ -212,8 +212,11 @@ about_ours(const struct mcxs_out *o, const struct mcx_krr *krr,
         return MCX_REFUSE(why, MCX_R_RESPONDER, "KRR", 0, CLAUSE);
     }
     /* Our own KMS may be the one that is not taken; there is no other. */
-    if (mcx_ring_kms_of(o->mcx->host.table.ring, to, &used, NULL) != MCX_OK
-        || strcmp(used.uri, krr->rejected_kms) != 0) {
+    if (!kms && mcx_ring_kms_of(o->mcx->host.table.ring, to, &used, NULL)
+                    == MCX_OK) {
+        kms = used.uri;
+    }
+    if (!kms || strcmp(kms, krr->rejected_kms) != 0) {
         return MCX_REFUSE(why, MCX_R_NO_KMS, "KRR", 0, CLAUSE);
     }
     return MCX_OK;
@@ -281,7 +284,7 @@ mcxs_redirect_obey(struct mcxs_out *o, sip_t const *sip)
     struct mcxs_body body = { 0 };
     struct mcx_why why = { 0 };
     mcx_t *mcx = o->mcx;
-    mcx_err err = MCX_OK;
+    mcx_err err = MCX_E_NO_KEY; /* no document */
 
     if (sip && sip->sip_content_type && o->out.key) {
         part = part_of(&body, home, sip);
@@ -293,7 +296,7 @@ mcxs_redirect_obey(struct mcxs_out *o, sip_t const *sip)
             mcxs_refused(mcx, MCX_AREA_SIP, 488, err, &why, receiver_of(o));
         }
     }
-    if (o->out.kms) {
+    if (err == MCX_OK) {
         mcxh_count(&mcx->host.counters, "sip.redirect-obeyed");
         mcx_log(mcx->env, MCX_AREA_SIP, 3, "%s does not take the KMS that its "
                 "certificate names: once more, under %s", receiver_of(o),
@@ -307,5 +310,5 @@ mcxs_redirect_obey(struct mcxs_out *o, sip_t const *sip)
     }
     mcxs_mime_free(&body);
     su_home_deinit(home);
-    return o->out.kms != NULL;
+    return err == MCX_OK;
 }

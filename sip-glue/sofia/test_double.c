@@ -205,8 +205,9 @@ prepare(void *state, struct mcx_out *out, struct mcx_why *why)
             return mcx_out_add(out, "application/mikey",
                                mcx_bytes(big, sizeof big));
         }
-        return mcx_out_add(out, "application/mikey",
-                           mcx_bytes_str(out->peer));
+        snprintf(text, sizeof text, "%s%s", out->peer,
+                 out->kms ? out->kms : "");
+        return mcx_out_add(out, "application/mikey", mcx_bytes_str(text));
     default:
         snprintf(text, sizeof text, "fresh-%u", serial);
         MCX_TRY(mcx_out_add(out, "application/mikey", mcx_bytes_str(text)));
@@ -265,12 +266,40 @@ offer_in(void *state, const struct mcx_call *call,
     return err;
 }
 
+/* Feature "kms.lookup": knows of peers whose names begin with "app-found". */
+static mcx_err
+find(void *state, const char *uri, char kms[MCX_URI_MAX])
+{
+    (void)state;
+    if (!begins(mcx_bytes_str(uri), "app-found")) {
+        return MCX_E_NO_IDENTITY;
+    }
+    snprintf(kms, MCX_URI_MAX, "@kms.found.test");
+    return MCX_OK;
+}
+
+static const void *
+feature(void *state, const char *name)
+{
+    static const struct mcx_kms_lookup lookup = { sizeof lookup, NULL, find };
+
+    (void)state;
+    return strcmp(name, "kms.lookup") == 0 ? &lookup : NULL;
+}
+
+static const struct mcx_feature features[] = {
+    { MCX_PROVIDES, "kms.lookup" },
+};
+
 MCX_MODULE_DEFINE(dbl) = {
     .abi = MCX_MODULE_ABI,
     .size = sizeof(struct mcx_module),
     .name = "dbl",
     .summary = "stand-in for tests",
     .version = PACKAGE_VERSION,
+    .features = features,
+    .n_features = 1,
+    .feature = feature,
     .start = start,
     .stop = stop,
     .claims = claims,

@@ -418,10 +418,15 @@ messages(void **state)
     assert_string_equal(p.alice.via, "SIP/2.0/UDP");
     assert_int_equal(p.alice.body_n, 20000);
     assert_int_equal(atomic_load(&ctl->not_sent), 0);
+    /* No certificate speaks for the peer: where does it belong? */
+    assert_int_equal(download_status(&p, "app-found"), 202);
+    assert_int_equal(p.alice.body_n, strlen("app-found@kms.found.test"));
+    assert_int_equal(download_status(&p, "app-lost"), 202);
+    assert_int_equal(p.alice.body_n, strlen("app-lost"));
 
     /* Not prepared: nothing is sent. */
     download(&p, "unprepared");
-    WAIT(p.pf.m[mcx_r_download], 8);
+    WAIT(p.pf.m[mcx_r_download], 10);
     assert_int_equal(p.pf.m_status[mcx_r_download], 900);
     nua_handle_destroy(p.pf.nh);
     pair_stop(&p);

@@ -249,8 +249,19 @@ has ans.xml '<KmsCertificate'
 good cert/kms.test
 has ans.xml '<KmsUri>kms.test</KmsUri>'
 
+for u in "$AE" sip%3Ax%40mc.test 'sip%3Ax%40MC.test%3Btag'; do
+    good lookup/$u
+    has ans.xml '<KmsUri>kms.test</KmsUri>'
+done
+for u in sip%3Ax%40far.test sip%3Ax%40sub.mc.test sip%3Ax%40mc.test.evil \
+    'sip%3Amc.test%40evil' tel%3A%2B1; do
+    request "$U/lookup/$u"
+    post "$T" "lookup/$u"
+    refused 404 7
+done
+
 # ---- refused: resources --------------------------------------------------
-for r in frob lookup redirect 'init/x' 'keyprov/' 'certcache/x' \
+for r in frob lookup lookup/a/b redirect 'init/x' 'keyprov/' 'certcache/x' \
     "keyprov/$AE/nonsense" "keyprov/$AE/d6b4323200000000" 'keyprov/%zz' \
     'keyprov/%00' "keyprov/$AE/$(ntp 0)/x" 'init?a=b' 'cert/kms.none' cert; do
     request "$U/$r"
@@ -420,7 +431,9 @@ done
 
 # ---- what changes while it runs ------------------------------------------
 want 0 "$KMS" issue other --user $A --out foreign
-sed -i 's/kms\.test/kms.far/' foreign/kms-kms.test.xml
+sed -i 's/kms\.test/kms.far/
+    s|</ParameterSet>|&<KmsDomainList><KmsDomain>far.test</KmsDomain></KmsDomainList>|' \
+    foreign/kms-kms.test.xml
 mkdir kms/external
 cp foreign/kms-kms.test.xml kms/external/kms-kms.far.xml
 echo junk > kms/external/kms-junk.xml
@@ -435,6 +448,9 @@ has ans.xml Role=\"External\"
 has ans.xml '<ValidTo>'
 has ans.xml '<ValidFrom>'
 good cert/kms.far
+good lookup/sip%3Ax%40FAR.test
+[ "$(field KmsUri | tail -1)" = kms.far ] || bad "lookup: $(cat ans.xml)"
+has ans.xml '<UserUri>sip:x@FAR.test</UserUri>'
 good init
 has ans.xml '<ValidTo>'
 cmp -s "$dir/ans.xml" client/kms.xml && bad "init does not know of the end"

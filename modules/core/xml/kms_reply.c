@@ -184,6 +184,30 @@ announce(const struct judge *j, const struct mcx_xml *set)
     return true;
 }
 
+/* A URI to be compared and logged: no space, no control character. */
+static mcx_err
+take_uri(const struct judge *j, char out[MCX_URI_MAX],
+         const struct mcx_xml *parent, const char *name)
+{
+    struct mcx_bytes b;
+    size_t i;
+
+    MCX_TRY(leaf(j, &b, parent, name, true));
+    for (i = 0; i < b.n; i++) {
+        if (b.p[i] <= 0x20 || b.p[i] >= 0x7f) {
+            return refuse(j, MCX_E_MALFORMED, parent->line,
+                          "%s is not a URI (%s)", name, D31);
+        }
+    }
+    if (b.n >= MCX_URI_MAX) {
+        return refuse(j, MCX_E_TOOBIG, parent->line,
+                      "%s is longer than %d octets", name, MCX_URI_MAX - 1);
+    }
+    memcpy(out, b.p, b.n);
+    out[b.n] = '\0';
+    return MCX_OK;
+}
+
 static mcx_err
 take_message(const struct judge *j, const struct mcx_xml *msg)
 {
@@ -192,7 +216,8 @@ take_message(const struct judge *j, const struct mcx_xml *msg)
         enum mcx_kms_what what;
     } kinds[] = { { "KmsInit", MCX_KMS_INIT },
                   { "KmsKeyProv", MCX_KMS_KEYPROV },
-                  { "KmsCertCache", MCX_KMS_CERTCACHE } };
+                  { "KmsCertCache", MCX_KMS_CERTCACHE },
+                  { "KmsLookup", MCX_KMS_LOOKUP } };
     const struct mcx_xml *x = NULL, *found, *set;
     size_t i, at = 0;
 
@@ -219,6 +244,10 @@ take_message(const struct judge *j, const struct mcx_xml *msg)
                           "CacheNum is not a number (%s)", D31);
         }
         j->out->has_cache_num = true;
+    }
+    if (j->out->what == MCX_KMS_LOOKUP) {
+        MCX_TRY(take_uri(j, j->out->lookup_uri, x, "UserUri"));
+        MCX_TRY(take_uri(j, j->out->lookup_kms, x, "KmsUri"));
     }
     for (set = mcx_xml_child(x, "KmsKeySet");
          set && j->out->what == MCX_KMS_KEYPROV;

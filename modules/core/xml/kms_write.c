@@ -155,6 +155,28 @@ mcx_kms_write_certcache(char **out, size_t *n, const struct mcx_kms_doc *doc,
     return mcx_out_take(&o, out, n);
 }
 
+/* The schema of KmsLookup was not to be had: the names are those of the same
+ * things elsewhere in annex D (DECISIONS). */
+mcx_err
+mcx_kms_write_lookup(char **out, size_t *n, const struct mcx_kms_doc *doc,
+                     const char *uri, const char *kms_uri)
+{
+    struct mcx_out o = { 0 };
+
+    *out = NULL;
+    *n = 0;
+    if (!whole(doc) || !uri || !*uri || !kms_uri || !*kms_uri) {
+        return MCX_E_ARG;
+    }
+    head(&o, doc);
+    mcx_out_raw(&o, "  <KmsMessage>\n    <KmsLookup Version=\"1.0.0\">\n");
+    mcx_out_leaf(&o, 6, "UserUri", uri);
+    mcx_out_leaf(&o, 6, "KmsUri", kms_uri);
+    mcx_out_raw(&o, "    </KmsLookup>\n");
+    foot(&o);
+    return mcx_out_take(&o, out, n);
+}
+
 mcx_err
 mcx_kms_write_error(char **out, size_t *n, const struct mcx_kms_doc *doc,
                     uint64_t code, const char *msg)
