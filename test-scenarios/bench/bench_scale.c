@@ -1,12 +1,14 @@
 /* bench_scale.c -- what make bench says beyond single operations, for the
  * back-end that MCX_CPU names: messages opened per second by one and by two
- * threads, and the memory that an own identity, a peer and a KMS keep.
+ * threads, and the memory that an own identity (before and after it first
+ * opens), a peer, a signer and a KMS keep.
  *
  *   bench-scale [SECONDS]
  *
  * Prints a line a figure, as bench.sh collects them.  Memory is what the
  * process's resident set grew by, all tables and guard pages included. */
 #include <config.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +24,7 @@
 #include "ident/shared.h"
 #include "mikey/test_world.h"
 
-enum { MANY = 8, THREADS = 2, ROUNDS = 5 };
+enum { MANY = 8, SIGNERS = 256, THREADS = 2, ROUNDS = 5 };
 
 static uint8_t message[ROOM];
 static size_t message_n;
@@ -128,17 +130,53 @@ threads(void)
     figure("opens_2_threads_cpu", "per_cpu_second", best[2].cpu);
 }
 
-/* Octets of the resident set. */
+/* Octets of the resident set, without what is free in it. */
 static double
 resident(void)
 {
-    FILE *f = fopen("/proc/self/statm", "r");
     long all = 0, pages = 0;
+    FILE *f;
 
+    (void)malloc_trim(0);
+    f = fopen("/proc/self/statm", "r");
     assert_non_null(f);
     assert_int_equal(fscanf(f, "%ld %ld", &all, &pages), 2);
     (void)fclose(f);
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* One KMS more with a key of its own, which takes what a KMS makes at the
+ * first key. */
+static struct mcx_kms_pub *
+another_kms(void)
+{
+    MCX_SECRET(mcx_rsk, rsk);
+    MCX_SECRET(mcx_ssk, ssk);
+    uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
+    uint8_t pvt[MCX_ECCSI_PT_SIZE];
+    struct mcx_bytes id = mcx_bytes_str("of another KMS");
+    struct mcx_user_key *key = NULL;
+    struct mcx_kms_pub *pub = NULL;
+
+    mcx_kms_master_public(z, kpak, w.master);
+    assert_int_equal(mcx_kms_pub_new(&pub, mcx_bytes(z, sizeof z),
+                                     mcx_bytes(kpak, sizeof kpak), NULL),
+                     MCX_OK);
+    assert_int_equal(mcx_kms_master_issue(w.master, id, &rsk, &ssk, pvt,
+                                          &w.te.env), MCX_OK);
+    assert_int_equal(mcx_user_key_new(&key, pub, id, &rsk, &ssk, pvt, NULL),
+                     MCX_OK);
+    mcx_user_key_free(key);
+    return pub;
+}
+
+static const char *
+name_of(const char *kind, int i)
+{
+    static char uri[40];
+
+    (void)snprintf(uri, sizeof uri, "sip:%s%d@mc.example.org", kind, i);
+    return uri;
 }
 
 static void
@@ -146,32 +184,36 @@ memory(void)
 {
     static struct mcx_user_key *key[MANY];
     static struct mcx_kms_pub *pub[MANY];
-    uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
-    double before = resident();
+    double before;
     int i;
 
-    for (i = 0; i < MANY; i++) {
-        char uri[32];
-
-        (void)snprintf(uri, sizeof uri, "sip:own%d@mc.example.org", i);
-        key[i] = issue(uri, w.no);
-    }
-    figure("memory_own_identity", "octets", (resident() - before) / MANY);
+    mcx_user_key_free(issue(name_of("first", 0), w.no));
     before = resident();
     for (i = 0; i < MANY; i++) {
-        char uri[32];
-
-        (void)snprintf(uri, sizeof uri, "sip:peer%d@mc.example.org", i);
-        assert_int_equal(mcx_sakke_prepare(w.pub, mcx_bytes_str(uri)),
+        key[i] = issue(name_of("own", i), w.no);
+    }
+    figure("memory_own_identity", "octets", (resident() - before) / MANY);
+    for (i = 0; i < MANY; i++) {
+        assert_int_equal(mcx_user_key_prepare(key[i]), MCX_OK);
+    }
+    figure("memory_own_that_opens", "octets", (resident() - before) / MANY);
+    before = resident();
+    for (i = 0; i < MANY; i++) {
+        assert_int_equal(mcx_sakke_prepare(
+                             w.pub, mcx_bytes_str(name_of("peer", i))),
                          MCX_OK);
     }
     figure("memory_cached_peer", "octets", (resident() - before) / MANY);
-    mcx_kms_master_public(z, kpak, w.master);
+    before = resident();
+    for (i = 0; i < SIGNERS; i++) {
+        assert_int_equal(mcx_eccsi_prepare(
+                             w.pub, mcx_bytes_str(name_of("signer", i)),
+                             key[0]->pvt), MCX_OK);
+    }
+    figure("memory_known_signer", "octets", (resident() - before) / SIGNERS);
     before = resident();
     for (i = 0; i < MANY; i++) {
-        assert_int_equal(mcx_kms_pub_new(&pub[i], mcx_bytes(z, sizeof z),
-                                         mcx_bytes(kpak, sizeof kpak), NULL),
-                         MCX_OK);
+        pub[i] = another_kms();
     }
     figure("memory_kms", "octets", (resident() - before) / MANY);
     for (i = 0; i < MANY; i++) {

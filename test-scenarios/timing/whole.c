@@ -21,7 +21,7 @@
 
 /* Ciphertexts and user secrets that the random class draws from; the fixed
  * class has number 0. */
-enum { POOL = 64, LINES_POOL = 4 };
+enum { POOL = 64, LINES_POOL = 4, MANY = 8 };
 
 static const uint8_t id[] = "sip:alice@mc.example.org", text[200];
 static struct mcx_kms_master *master;
@@ -210,6 +210,43 @@ run_lines(const void *secret)
 }
 
 static void
+run_check(const void *secret)
+{
+    MCX_SECRET(mcx_rsk, it);
+    uint8_t at[MCX_SAKKE_PT_SIZE];
+
+    memcpy(it.b, secret, sizeof it.b);
+    timing_sink = (uint64_t)mcx_sakke_check_rsk(at, pub, name(), &it);
+}
+
+/* Of another secret in each place. */
+static void
+make_encs(void *secret, bool fixed)
+{
+    uint8_t (*to)[MCX_SAKKE_ENC_SIZE] = secret;
+    int i;
+
+    for (i = 0; i < MANY; i++) {
+        make_enc(to[i], fixed);
+    }
+}
+
+static void
+run_open_many(const void *secret)
+{
+    const uint8_t (*from)[MCX_SAKKE_ENC_SIZE] = secret;
+    static struct mcx_sakke_job job[MANY];
+    int i;
+
+    for (i = 0; i < MANY; i++) {
+        job[i].enc = mcx_bytes(from[i], MCX_SAKKE_ENC_SIZE);
+    }
+    mcx_sakke_open_many(job, MANY, key);
+    timing_sink = (uint64_t)job[MANY - 1].err;
+    mcx_wipe(job, sizeof job);
+}
+
+static void
 make_ssv(void *secret, bool fixed)
 {
     timing_fill(secret, MCX_SSV_SIZE);
@@ -271,9 +308,13 @@ const struct probe timing_whole[] = {
       false },
     { "SAKKE open: SSV", SAKKE, MCX_SAKKE_ENC_SIZE, make_enc, run_open,
       false },
+    { "SAKKE open, eight: SSVs", SAKKE / MANY, MANY * MCX_SAKKE_ENC_SIZE,
+      make_encs, run_open_many, false },
     { "SAKKE pairing: lines of RSK", SAKKE, LINES_MAX, make_lines, run_pair,
       false },
     { "SAKKE order of RSK", SAKKE, MCX_SAKKE_PT_SIZE, make_rsk, run_order,
+      false },
+    { "SAKKE check of RSK", SAKKE, MCX_SAKKE_PT_SIZE, make_rsk, run_check,
       false },
     { "SAKKE lines of RSK made", SAKKE, MCX_SAKKE_PT_SIZE, make_rsk,
       run_lines, false },
