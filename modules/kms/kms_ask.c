@@ -102,12 +102,24 @@ static bool
 external_cert(void *arg, const struct mcx_kms_info *info)
 {
     const struct kms *k = arg;
+    struct mcx_kms_info home;
     bool listed = false;
 
     for (size_t i = 0; i < k->n_external; i++) {
         listed = listed || strcmp(k->external[i].uri, info->uri) == 0;
     }
     if (!listed || strcmp(info->uri, k->kms_uri) == 0) {
+        return false;
+    }
+    /* A certificate that names no domain speaks for everybody for whom nobody
+     * else does: without a list of ours that would be our own users. */
+    memset(&home, 0, sizeof home);
+    if (info->n_domains == 0
+        && (mcx_ring_kms(k->host->ring, mcx_bytes_str(k->kms_uri), &home,
+                         NULL) != MCX_OK
+            || home.n_domains == 0)) {
+        mcx_log(k->env, MCX_AREA_KMS, 3, "refused, certificate of %s: it "
+                "names no domain, and ours does not either", info->uri);
         return false;
     }
     for (size_t i = 0; i < info->n_domains; i++) {
@@ -511,9 +523,10 @@ do_init(struct kms *k, struct mcx_text *text)
     return err;
 }
 
-/* The keys of period 'no': by plain KeyProvision, or at a time in it. */
+/* The keys of period 'no'. */
 static mcx_err
-do_keys(struct kms *k, uint64_t no, bool plain, struct mcx_text *text)
+do_keys(struct kms *k, uint64_t no, enum kms_form form,
+        struct mcx_text *text)
 {
     struct kms_http_reply http = { 0 };
     struct mcx_kms_reply reply = { 0 };
@@ -525,7 +538,10 @@ do_keys(struct kms *k, uint64_t no, bool plain, struct mcx_text *text)
 
     memset(&info, 0, sizeof info);
     MCX_TRY(start_question(k, &q, MCX_KMS_KEYPROV, "keyprov"));
-    if (!plain) {
+    if (form != KMS_FORM_PLAIN) {
+        MCX_TRY(kms_add_segment(q.url, k->user));
+    }
+    if (form == KMS_FORM_TIME) {
         if (!kms_present(k, &info, &present_no)) {
             return MCX_E_STATE;
         }
@@ -534,7 +550,6 @@ do_keys(struct kms *k, uint64_t no, bool plain, struct mcx_text *text)
                        (unsigned long)((uint64_t)mcx_period_start(
                                            &info.period, no)
                                        & 0xffffffffu));
-        MCX_TRY(kms_add_segment(q.url, k->user));
         MCX_TRY(kms_add_segment(q.url, when));
     }
     err = ask(k, &q, &reply, &http, text);
@@ -550,7 +565,7 @@ do_keys(struct kms *k, uint64_t no, bool plain, struct mcx_text *text)
         k->plain_missed = 0;
         return MCX_OK;
     }
-    if (err == MCX_OK && plain) {
+    if (err == MCX_OK && form != KMS_FORM_TIME) {
         k->plain_missed = no + 1; /* asked for by its time next */
         return MCX_OK;
     }
@@ -564,8 +579,8 @@ do_keys(struct kms *k, uint64_t no, bool plain, struct mcx_text *text)
     return err;
 }
 
-/* Keys of the present period: plainly first, for that is what every KMS
- * knows. */
+/* Keys of the present period: in the form of the setting first, for a plain
+ * question is what every KMS knows; then at a time in it. */
 static mcx_err
 do_present_keys(struct kms *k, struct mcx_text *text)
 {
@@ -574,7 +589,9 @@ do_present_keys(struct kms *k, struct mcx_text *text)
 
     memset(&info, 0, sizeof info);
     return kms_present(k, &info, &no)
-               ? do_keys(k, no, k->plain_missed != no + 1, text)
+               ? do_keys(k, no, k->plain_missed != no + 1 ? k->form
+                                                         : KMS_FORM_TIME,
+                         text)
                : MCX_OK;
 }
 
@@ -585,7 +602,7 @@ do_next_keys(struct kms *k, struct mcx_text *text)
     uint64_t no = 0;
 
     memset(&info, 0, sizeof info);
-    return kms_present(k, &info, &no) ? do_keys(k, no + 1, false, text)
+    return kms_present(k, &info, &no) ? do_keys(k, no + 1, KMS_FORM_TIME, text)
                                       : MCX_OK;
 }
 

@@ -44,6 +44,10 @@ static const struct mcx_opt options[] = {
       .help = "file with the first TrK and InK; taken into cache once" },
     { .name = "external", .type = MCX_OPT_TEXT,
       .help = "KMS URIs of other domains whose certificates may be used" },
+    { .name = "keyprov", .type = MCX_OPT_ENUM, .fallback = "plain",
+      .words = "plain uri time",
+      .help = "form in which the keys of the present period are asked for: "
+              "plainly, for our URI, or for it at a time" },
     { .name = "lookup", .type = MCX_OPT_SWITCH, .fallback = "no",
       .help = "ask the KMS where peers belong that no certificate speaks "
               "for" },

@@ -130,6 +130,9 @@ read_settings(struct kms *k, struct mcx_text *text)
     k->window_ms = seconds(k, "time-window") * 1000;
     k->refresh_ms = seconds(k, "refresh") * 1000;
     k->refresh_dice = kms_dice(k);
+    k->form = strcmp(option(k, "keyprov"), "uri") == 0    ? KMS_FORM_URI
+              : strcmp(option(k, "keyprov"), "time") == 0 ? KMS_FORM_TIME
+                                                          : KMS_FORM_PLAIN;
     if (strcmp(option(k, "lookup"), "yes") == 0) {
         if (strcmp(option(k, "security"), "tls") != 0) {
             /* The keys that sign belong to the client's other work. */

@@ -16,6 +16,12 @@ enum kms_step {
     KMS_STEP_CERTS,    /* CertCache                           */
     KMS_STEP_EXTERNAL  /* Cert, of one KMS of 'external'      */
 };
+/* How keys are asked for (D.2.3, D.2.4). */
+enum kms_form {
+    KMS_FORM_PLAIN, /* keyprov          */
+    KMS_FORM_URI,   /* keyprov/URI      */
+    KMS_FORM_TIME   /* keyprov/URI/TIME */
+};
 enum { KMS_STEPS_MAX = 8 + KMS_EXTERNAL_MAX }; /* of one piece of work */
 
 struct kms_held {
@@ -55,6 +61,7 @@ struct kms {
     char kms_uri[MCX_URI_MAX];
     const char *user, *token_file, *client_id;
     int64_t window_ms, refresh_ms;
+    enum kms_form form; /* of the first question for keys */
     struct kms_store *store; /* NULL: nothing is kept */
     struct kms_sec *sec; /* NULL: security is TLS's; else the work's */
 

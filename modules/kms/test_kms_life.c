@@ -761,6 +761,75 @@ externals(void **state)
     }
 }
 
+/* One without a domain list would speak for our own users, unless ours has a
+ * list. */
+static void
+externals_without_domains(void **state)
+{
+    size_t n;
+
+    (void)state;
+    for (int ours = 0; ours < 2; ours++) {
+        struct kit kit;
+
+        kit_new(&kit, 2592000);
+        kit_set(&kit, "external", KIT_FAR);
+        kit.far_info.n_domains = 0;
+        kit.info.n_domains = (size_t)ours;
+        snprintf(kit.info.domain[0], sizeof kit.info.domain[0], "mcx.test");
+        started(&kit);
+        kit_tick(&kit);
+        mcx_ring_count(kit.ring, &n, NULL);
+        assert_int_equal(n, ours ? 2 : 1);
+        if (!ours) {
+            kit_log_has(&kit, "names no domain");
+        }
+        assert_true(kit_has(&kit, kit_period(&kit)));
+        kit_free(&kit);
+    }
+}
+
+/* The three forms of the question, and what follows when the answer to one
+ * lacks the keys. */
+static void
+forms(void **state)
+{
+    static const char *const form[] = { "plain", "uri", "time" };
+    static const char *const end[] = { "/keyprov",
+                                       "/keyprov/sip%3Aalice%40mcx.test" };
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct kit kit;
+        size_t n;
+
+        kit_new(&kit, 3600);
+        kit_set(&kit, "keyprov", form[i]);
+        started(&kit);
+        kit_tick(&kit);
+        assert_true(kit_has(&kit, kit_period(&kit)));
+        assert_int_equal(kit.n_keys, 1);
+        n = strlen(kit.last_url);
+        if (i < 2) {
+            assert_string_equal(kit.last_url + n - strlen(end[i]), end[i]);
+        } else {
+            assert_non_null(strstr(kit.last_url, end[1]));
+            assert_string_equal(kit.last_url + n - 8, "00000000");
+        }
+        kit_free(&kit);
+        kit_new(&kit, 3600);
+        kit_set(&kit, "keyprov", form[i]);
+        kit.lie = KIT_NO_KEYS;
+        started(&kit);
+        kit_tick(&kit);
+        assert_int_equal(kit.n_keys, i < 2 ? 2 : 1);
+        n = strlen(kit.last_url);
+        assert_string_equal(kit.last_url + n - 8, "00000000");
+        assert_int_equal(kit_n_keys(&kit), 0);
+        kit_free(&kit);
+    }
+}
+
 /* ---- settings ---------------------------------------------------------- */
 
 static void
@@ -898,6 +967,8 @@ main(void)
         cmocka_unit_test(kms_rekeyed),
         cmocka_unit_test(restarts),
         cmocka_unit_test(externals),
+        cmocka_unit_test(externals_without_domains),
+        cmocka_unit_test(forms),
         cmocka_unit_test(settings),
         cmocka_unit_test(a_day),
     };
