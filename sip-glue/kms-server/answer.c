@@ -26,6 +26,8 @@ struct call {
     struct kms_reply *out;
     char url[MCX_KMS_URL_MAX];
     struct mcx_kms_doc doc;
+    struct mcx_bytes body; /* the request, without its signature */
+    struct kms_protect *protect;
 };
 
 static unsigned
@@ -306,7 +308,7 @@ check_request(struct call *c)
         refuse(c, KMS_CODE_BUSY, "not now: try again");
         return false;
     }
-    err = mcx_kms_request_read(req, c->ask->body, &text);
+    err = mcx_kms_request_read(req, c->body, &text);
     if (err == MCX_E_NOMEM) {
         refuse(c, KMS_CODE_BUSY, "not now: try again");
     } else if (err != MCX_OK) {
@@ -333,6 +335,70 @@ check_request(struct call *c)
     }
     free(req);
     return ok;
+}
+
+/* Signed as it must be?  Then 'body' is what was signed. */
+static bool
+check_signature(struct call *c)
+{
+    struct mcx_text text = { "" };
+    mcx_err err;
+
+    c->body = c->ask->body;
+    err = kms_protect_open(&c->protect, c->s->store, c->ask->subject,
+                           c->s->policy.security, &c->body, c->s->env,
+                           &text);
+    switch (err) {
+    case MCX_OK:
+        return true;
+    case MCX_E_POLICY:
+    case MCX_E_AUTH:
+    case MCX_E_NO_KEY:
+        refuse(c, KMS_CODE_SIGNATURE, "%s", text.s);
+        return false;
+    case MCX_E_MALFORMED:
+    case MCX_E_TOOBIG:
+        refuse(c, KMS_CODE_REQUEST, "%s", text.s);
+        return false;
+    default:
+        refuse_err(c, err == MCX_E_NOMEM ? MCX_E_BUSY : err);
+        return false;
+    }
+}
+
+/* A good request under new keys: the old ones go. */
+static bool
+settle_keys(struct call *c)
+{
+    char detail[KMS_DETAIL_MAX];
+    mcx_err err;
+
+    (void)snprintf(detail, sizeof detail, "%s %s", c->s->instance,
+                   c->ask->peer);
+    err = kms_protect_settle(c->protect, c->s->store, c->ask->subject,
+                             detail);
+    if (err != MCX_OK) {
+        refuse_err(c, err);
+    }
+    return err == MCX_OK;
+}
+
+/* Wraps and signs the answer, whatever it is, when the request was signed. */
+static void
+seal_answer(struct call *c)
+{
+    struct kms_reply *out = c->out;
+    mcx_err err = MCX_OK;
+
+    if (out->xml) {
+        err = kms_protect_answer(c->protect, &out->xml, &out->n,
+                                 c->s->policy.form, c->s->env);
+    }
+    if (err != MCX_OK) {
+        mcx_kms_text_free(out->xml, out->n);
+        refuse_err(c, err);
+    }
+    kms_protect_free(c->protect);
 }
 
 /* Nothing at all is for a user who is revoked. */
@@ -681,7 +747,8 @@ kms_answer(struct kms_reply *out, struct kms_server *s,
                KMS_ROOT "init, keyprov, certcache, cert or lookup");
     } else {
         out->resource = word_of(p->what);
-        if (check_request(&c) && check_user(&c)) {
+        if (check_signature(&c) && check_request(&c) && check_user(&c)
+            && settle_keys(&c)) {
             switch (p->what) {
             case R_INIT:
                 answer_init(&c);
@@ -702,6 +769,7 @@ kms_answer(struct kms_reply *out, struct kms_server *s,
             }
         }
     }
+    seal_answer(&c);
     held_drop(s, c.held);
     free(p);
 }

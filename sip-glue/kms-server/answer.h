@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 #include "certs.h"
+#include "protect.h"
 #include "store.h"
 
 #define KMS_ROOT "/keymanagement/identity/v1/"
@@ -32,11 +33,12 @@
     X(USER, 8, 403)      /* user not known, or revoked                    */  \
     X(OTHER_USER, 9, 403) /* keys of somebody else asked for              */  \
     X(PERIOD, 10, 403)   /* key period outside what policy allows         */  \
-    X(SIGNED, 11, 400)   /* signed or redirect request: not supported     */  \
+    X(SIGNED, 11, 400)   /* redirect request: not supported               */  \
     X(SIZE, 12, 413)     /* request too large                             */  \
     X(TYPE, 13, 415)     /* Content-Type is not XML                       */  \
     X(INTERNAL, 14, 500)                                                      \
-    X(BUSY, 15, 503)     /* try again in a few seconds                    */
+    X(BUSY, 15, 503)     /* try again in a few seconds                    */  \
+    X(SIGNATURE, 16, 400) /* not signed as this user must, or wrongly     */
 enum kms_code {
     KMS_CODE_NONE = 0,
 #define KMS_X(name, code, status) KMS_CODE_##name = code,
@@ -47,6 +49,8 @@ enum kms_code {
 struct kms_policy {
     uint64_t ahead, back; /* key periods around the current one */
     int64_t fresh_ms;     /* how far Time may be from our clock */
+    enum kms_security security; /* what a request must be, at least */
+    enum mcx_kms_form form;     /* how keys are wrapped */
 };
 
 /* What is read from the folder; replaced as a whole when it changes. */

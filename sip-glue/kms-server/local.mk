@@ -9,6 +9,8 @@ libmcx_kms_server_la_SOURCES = \
 	sip-glue/kms-server/domain.h \
 	sip-glue/kms-server/http.c \
 	sip-glue/kms-server/http.h \
+	sip-glue/kms-server/protect.c \
+	sip-glue/kms-server/protect.h \
 	sip-glue/kms-server/store.c \
 	sip-glue/kms-server/store.h \
 	sip-glue/kms-server/store_pg.c \

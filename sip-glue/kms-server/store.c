@@ -10,6 +10,8 @@ enum { BATCH_MAX = 64 };
 
 struct job {
     struct kms_entry e;
+    struct mcx_bytes keys; /* sealed, of KMS_KEYS ... */
+    uint64_t serial;       /* ... in place of these */
     mcx_err err;
     bool done;
     struct job *next;
@@ -66,10 +68,23 @@ chain(uint8_t out[MCX_SEAL_MAC_SIZE], const struct mcx_seal_key *key,
 
 /* ---- appending --------------------------------------------------------- */
 
+static mcx_err
+put_keys(struct kms_store *s, const struct job *j)
+{
+    uint8_t old[KMS_KEYS_MAX];
+    uint64_t serial = 0;
+    size_t n = 0;
+
+    MCX_TRY(s->ops->keys(s->writer, j->e.user, old, &n, &serial));
+    return serial == j->serial
+               ? s->ops->put_keys(s->writer, j->e.user, serial + 1, j->keys)
+               : MCX_E_STATE;
+}
+
 /* The effect of an entry.  An error that says something about the user leaves
  * the transaction in order. */
 static mcx_err
-effect(struct kms_store *s, const struct kms_entry *e)
+effect(struct kms_store *s, const struct job *j, const struct kms_entry *e)
 {
     enum kms_user_state state = KMS_USER_NONE;
     bool add = strcmp(e->what, KMS_ADD) == 0;
@@ -91,6 +106,9 @@ effect(struct kms_store *s, const struct kms_entry *e)
         return state == KMS_USER_ACTIVE
                    ? s->ops->user_revoke(s->writer, e->user, e->unix_ms)
                    : MCX_E_NO_IDENTITY;
+    }
+    if (strcmp(e->what, KMS_KEYS) == 0) {
+        return state == KMS_USER_ACTIVE ? put_keys(s, j) : MCX_E_NO_IDENTITY;
     }
     return state == KMS_USER_ACTIVE
                ? s->ops->issued(s->writer, e->user, e->period_no, e->unix_ms)
@@ -118,15 +136,16 @@ enrol(struct kms_store *s, const struct job *j, uint64_t *seq,
 
     (void)snprintf(e.what, sizeof e.what, "%s", KMS_ADD);
     e.period_no = 0;
-    MCX_TRY(effect(s, &e));
+    MCX_TRY(effect(s, j, &e));
     MCX_TRY(log_one(s, &e, seq, mac));
-    return effect(s, &j->e);
+    return effect(s, j, &j->e);
 }
 
 static bool
 about_user(mcx_err err)
 {
-    return err == MCX_E_NO_IDENTITY || err == MCX_E_EXPIRED;
+    return err == MCX_E_NO_IDENTITY || err == MCX_E_EXPIRED
+           || err == MCX_E_STATE;
 }
 
 /* One transaction for the jobs of a list; each gets its error. */
@@ -139,7 +158,7 @@ write_batch(struct kms_store *s, struct job *jobs)
 
     MCX_TRY(s->ops->head(s->writer, &seq, mac));
     for (j = jobs; j; j = j->next) {
-        j->err = effect(s, &j->e);
+        j->err = effect(s, j, &j->e);
         if (j->err == MCX_E_NO_IDENTITY && s->enrol
             && strcmp(j->e.what, KMS_ISSUE) == 0) {
             j->err = enrol(s, j, &seq, mac);
@@ -211,11 +230,12 @@ writer(void *arg)
     return NULL;
 }
 
-mcx_err
-kms_store_append(struct kms_store *s, const char *what, const char *user,
-                 uint64_t period_no, const char *detail)
+static mcx_err
+append(struct kms_store *s, const char *what, const char *user,
+       uint64_t period_no, const char *detail, struct mcx_bytes keys,
+       uint64_t serial)
 {
-    struct job j = { .err = MCX_E_IO };
+    struct job j = { .err = MCX_E_IO, .keys = keys, .serial = serial };
 
     if (strlen(what) >= sizeof j.e.what || strlen(user) >= sizeof j.e.user) {
         return MCX_E_ARG;
@@ -238,6 +258,94 @@ kms_store_append(struct kms_store *s, const char *what, const char *user,
     }
     (void)pthread_mutex_unlock(&s->lock);
     return j.err;
+}
+
+mcx_err
+kms_store_append(struct kms_store *s, const char *what, const char *user,
+                 uint64_t period_no, const char *detail)
+{
+    return append(s, what, user, period_no, detail, mcx_bytes(NULL, 0), 0);
+}
+
+/* ---- users' transport keys --------------------------------------------- */
+
+/* One sealer a use: they are for one thread, and cheap. */
+static mcx_err
+sealer(struct mcx_sealer **out, const struct kms_store *s)
+{
+    MCX_SECRET(mcx_seal_key, key);
+    struct mcx_bytes part = mcx_bytes_str("mcx-kms 1 keys of users");
+
+    _Static_assert(sizeof key.b == MCX_SEAL_MAC_SIZE, "a key is a MAC");
+    MCX_TRY(mcx_seal_mac(key.b, s->audit, &part, 1));
+    return mcx_sealer_new(out, &key);
+}
+
+static struct mcx_bytes
+bound(char out[MCX_URI_MAX + 32], const char *uri)
+{
+    (void)snprintf(out, MCX_URI_MAX + 32, "mcx-kms 1 keys %s", uri);
+    return mcx_bytes_str(out);
+}
+
+mcx_err
+kms_store_keys(char **out, size_t *n, uint64_t *serial, struct kms_store *s,
+               const char *uri)
+{
+    uint8_t sealed[KMS_KEYS_MAX];
+    char aad[MCX_URI_MAX + 32], *plain = NULL;
+    struct mcx_sealer *sl = NULL;
+    size_t have = 0;
+    mcx_err err;
+
+    *out = NULL;
+    *n = 0;
+    *serial = 0;
+    (void)pthread_mutex_lock(&s->read_lock);
+    err = s->ops->keys(s->reader, uri, sealed, &have, serial);
+    (void)pthread_mutex_unlock(&s->read_lock);
+    MCX_TRY(err);
+    if (have == 0) {
+        return MCX_E_NO_KEY;
+    }
+    if (have <= MCX_SEAL_MORE) {
+        return MCX_E_AUTH;
+    }
+    plain = calloc(1, have - MCX_SEAL_MORE + 1);
+    err = plain ? sealer(&sl, s) : MCX_E_NOMEM;
+    if (err == MCX_OK) {
+        err = mcx_unseal((uint8_t *)plain, sl, bound(aad, uri),
+                         mcx_bytes(sealed, have));
+    }
+    mcx_sealer_free(sl);
+    if (err != MCX_OK) {
+        mcx_kms_text_free(plain, plain ? have - MCX_SEAL_MORE : 0);
+        return err;
+    }
+    *out = plain;
+    *n = have - MCX_SEAL_MORE;
+    return MCX_OK;
+}
+
+mcx_err
+kms_store_put_keys(struct kms_store *s, const char *uri, uint64_t serial,
+                   struct mcx_bytes keys, const char *detail)
+{
+    uint8_t sealed[KMS_KEYS_MAX];
+    char aad[MCX_URI_MAX + 32];
+    struct mcx_sealer *sl = NULL;
+    mcx_err err;
+
+    if (keys.n == 0 || keys.n > sizeof sealed - MCX_SEAL_MORE
+        || strlen(uri) >= MCX_URI_MAX) {
+        return MCX_E_ARG;
+    }
+    MCX_TRY(sealer(&sl, s));
+    err = mcx_seal(sealed, sl, s->env, NULL, bound(aad, uri), keys);
+    mcx_sealer_free(sl);
+    MCX_TRY(err);
+    return append(s, KMS_KEYS, uri, serial + 1, detail,
+                  mcx_bytes(sealed, keys.n + MCX_SEAL_MORE), serial);
 }
 
 /* ---- reading ----------------------------------------------------------- */

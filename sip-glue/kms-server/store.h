@@ -11,13 +11,18 @@
  * The server appends from many threads; a writer thread puts what has queued
  * up into one transaction, so a slow disk costs one wait for all of them.
  * Behind it stands SQLite (one file, several processes of one machine) or
- * PostgreSQL (several servers).  No secret is stored. */
+ * PostgreSQL (several servers).  The only secrets in it are users' transport
+ * and integrity keys, each user's sealed under a key made of the audit key. */
 #ifndef MCX_KMS_STORE_H
 #define MCX_KMS_STORE_H
 
 #include <sofia-mcx/mcx.h>
 
-enum { KMS_DETAIL_MAX = 160, KMS_WHAT_MAX = 16 };
+enum {
+    KMS_DETAIL_MAX = 160,
+    KMS_WHAT_MAX = 16,
+    KMS_KEYS_MAX = 2048 /* octets of a user's transport keys, sealed */
+};
 
 enum kms_user_state { KMS_USER_NONE, KMS_USER_ACTIVE, KMS_USER_REVOKED };
 
@@ -26,6 +31,7 @@ enum kms_user_state { KMS_USER_NONE, KMS_USER_ACTIVE, KMS_USER_REVOKED };
 #define KMS_REVOKE "user-revoke"
 #define KMS_ISSUE "issue"
 #define KMS_ROTATE "rotate"
+#define KMS_KEYS "user-keys"
 #define KMS_RESEAL "re-seal"
 
 struct kms_entry {
@@ -62,6 +68,17 @@ mcx_err kms_store_user(enum kms_user_state *out, struct kms_store *store,
 mcx_err kms_store_append(struct kms_store *store, const char *what,
                          const char *user, uint64_t period_no,
                          const char *detail) MCX_MUST_USE;
+/* SECRET: what kms_store_put_keys() was given last for 'uri', malloc'ed,
+ * wiped with mcx_kms_text_free(), and how often it was called.  MCX_E_NO_KEY
+ * (and '*serial' 0): never; MCX_E_AUTH: it does not open. */
+mcx_err kms_store_keys(char **out, size_t *n, uint64_t *serial,
+                       struct kms_store *store, const char *uri) MCX_MUST_USE;
+/* Seals and stores 'keys' of an active user in place of those with number
+ * 'serial', and logs that it did.  MCX_E_STATE: others have come since; what
+ * kms_store_append() returns. */
+mcx_err kms_store_put_keys(struct kms_store *store, const char *uri,
+                           uint64_t serial, struct mcx_bytes keys,
+                           const char *detail) MCX_MUST_USE;
 mcx_err kms_store_count(struct kms_counts *out,
                         struct kms_store *store) MCX_MUST_USE;
 /* Every user in the order of their names. */
@@ -102,6 +119,11 @@ struct kms_db_ops {
                            int64_t unix_ms);
     mcx_err (*issued)(struct kms_db *db, const char *uri, uint64_t period_no,
                       int64_t unix_ms);
+    /* A user's sealed keys; '*n' and '*serial' 0: there are none. */
+    mcx_err (*keys)(struct kms_db *db, const char *uri,
+                    uint8_t out[KMS_KEYS_MAX], size_t *n, uint64_t *serial);
+    mcx_err (*put_keys)(struct kms_db *db, const char *uri, uint64_t serial,
+                        struct mcx_bytes sealed);
     mcx_err (*count)(struct kms_db *db, struct kms_counts *out);
     mcx_err (*users)(struct kms_db *db,
                      void (*each)(void *arg, const char *uri,

@@ -14,7 +14,8 @@
 #include "store.h"
 
 enum stmt {
-    S_HEAD, S_LOG, S_USER, S_ADD, S_REVOKE, S_ISSUED, S_COUNT, S_N
+    S_HEAD, S_LOG, S_USER, S_ADD, S_REVOKE, S_ISSUED, S_KEYS,
+    S_PUT_KEYS, S_COUNT, S_N
 };
 static const struct {
     const char *name, *sql;
@@ -32,6 +33,11 @@ static const struct {
     [S_ISSUED] = { "issued", "INSERT INTO mcx_kms.issued VALUES ($1, $3, $2, "
                    "$2, 1) ON CONFLICT (uri, period_no) DO UPDATE SET "
                    "last_ms = $2, times = issued.times + 1", 3 },
+    [S_KEYS] = { "keys", "SELECT serial, encode(sealed, 'hex') FROM "
+                 "mcx_kms.user_keys WHERE uri = $1", 1 },
+    [S_PUT_KEYS] = { "put_keys", "INSERT INTO mcx_kms.user_keys VALUES ($1, "
+                     "$2, decode($3, 'hex')) ON CONFLICT (uri) DO UPDATE SET "
+                     "serial = $2, sealed = decode($3, 'hex')", 3 },
     [S_COUNT] = { "cnt", "SELECT (SELECT count(*) FROM mcx_kms.users), "
                   "(SELECT count(*) FROM mcx_kms.users WHERE revoked_ms IS "
                   "NOT NULL), (SELECT count(*) FROM mcx_kms.issued)", 0 },
@@ -50,6 +56,8 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS mcx_kms.issued (uri text NOT NULL, period_no "
     "bigint NOT NULL, first_ms bigint NOT NULL, last_ms bigint NOT NULL, "
     "times bigint NOT NULL, PRIMARY KEY (uri, period_no));"
+    "CREATE TABLE IF NOT EXISTS mcx_kms.user_keys (uri text PRIMARY KEY, "
+    "serial bigint NOT NULL, sealed bytea NOT NULL);"
     "CREATE TABLE IF NOT EXISTS mcx_kms.audit (seq bigint PRIMARY KEY, "
     "unix_ms bigint NOT NULL, what text NOT NULL, uri text NOT NULL, "
     "period_no bigint NOT NULL, detail text NOT NULL, mac bytea NOT NULL);";
@@ -319,18 +327,62 @@ db_log(struct kms_db *db, const struct kms_entry *e)
     return run(db, S_LOG, args);
 }
 
+/* Rows about one user; once more when the connection was lost.  A transaction
+ * that broke is not gone on with. */
+static mcx_err
+about(struct kms_db *db, PGresult **res, enum stmt s, const char *uri)
+{
+    mcx_err err = rows(db, res, s, &uri);
+
+    if (err != MCX_OK && !db->writing && PQstatus(db->pg) != CONNECTION_OK) {
+        MCX_TRY(connected(db));
+        err = rows(db, res, s, &uri);
+    }
+    return err;
+}
+
+static mcx_err
+db_keys(struct kms_db *db, const char *uri, uint8_t out[KMS_KEYS_MAX],
+        size_t *n, uint64_t *serial)
+{
+    PGresult *res = NULL;
+
+    *n = 0;
+    *serial = 0;
+    MCX_TRY(about(db, &res, S_KEYS, uri));
+    if (PQntuples(res) == 1) {
+        struct mcx_bytes hex = mcx_bytes_str(PQgetvalue(res, 0, 1));
+
+        *serial = value(res, 0, 0);
+        *n = hex.n / 2;
+        if (hex.n < 2 || hex.n > 2 * KMS_KEYS_MAX
+            || mcx_hex_decode(out, *n, hex, NULL) != MCX_OK) {
+            out[0] = 0; /* a row that nobody of us wrote: opens nothing */
+            *n = 1;
+        }
+    }
+    PQclear(res);
+    return MCX_OK;
+}
+
+static mcx_err
+db_put_keys(struct kms_db *db, const char *uri, uint64_t serial,
+            struct mcx_bytes sealed)
+{
+    char no[NUMBER_MAX], hex[MCX_HEX_SIZE(KMS_KEYS_MAX)];
+    const char *args[] = { uri, no, hex };
+
+    number(no, (int64_t)serial);
+    MCX_TRY(mcx_hex_encode(hex, sizeof hex, sealed));
+    return run(db, S_PUT_KEYS, args);
+}
+
 static mcx_err
 db_user(struct kms_db *db, const char *uri, enum kms_user_state *out)
 {
     PGresult *res = NULL;
-    mcx_err err = rows(db, &res, S_USER, &uri);
 
-    /* A transaction that broke is not gone on with. */
-    if (err != MCX_OK && !db->writing && PQstatus(db->pg) != CONNECTION_OK) {
-        MCX_TRY(connected(db));
-        err = rows(db, &res, S_USER, &uri);
-    }
-    MCX_TRY(err);
+    MCX_TRY(about(db, &res, S_USER, uri));
     *out = PQntuples(res) == 0                       ? KMS_USER_NONE
            : strcmp(PQgetvalue(res, 0, 0), "t") == 0 ? KMS_USER_REVOKED
                                                      : KMS_USER_ACTIVE;
@@ -483,6 +535,8 @@ const struct kms_db_ops kms_db_pg = {
     .user_add = db_user_add,
     .user_revoke = db_user_revoke,
     .issued = db_issued,
+    .keys = db_keys,
+    .put_keys = db_put_keys,
     .count = db_count,
     .users = db_users,
     .entries = db_entries,

@@ -14,8 +14,8 @@
 enum { BUSY_MS = 5000, SCHEMA = 1 };
 
 enum stmt {
-    S_HEAD, S_LOG, S_USER, S_ADD, S_REVOKE, S_ISSUED, S_COUNT, S_USERS,
-    S_ENTRIES, S_BEGIN, S_COMMIT, S_ROLLBACK, S_N
+    S_HEAD, S_LOG, S_USER, S_ADD, S_REVOKE, S_ISSUED, S_KEYS, S_PUT_KEYS,
+    S_COUNT, S_USERS, S_ENTRIES, S_BEGIN, S_COMMIT, S_ROLLBACK, S_N
 };
 static const char *const sql[S_N] = {
     [S_HEAD] = "SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1",
@@ -25,6 +25,9 @@ static const char *const sql[S_N] = {
     [S_REVOKE] = "UPDATE users SET revoked_ms = ?2 WHERE uri = ?1",
     [S_ISSUED] = "INSERT INTO issued VALUES (?1, ?3, ?2, ?2, 1) "
                  "ON CONFLICT DO UPDATE SET last_ms = ?2, times = times + 1",
+    [S_KEYS] = "SELECT serial, sealed FROM user_keys WHERE uri = ?1",
+    [S_PUT_KEYS] = "INSERT INTO user_keys VALUES (?1, ?2, ?3) ON CONFLICT "
+                   "DO UPDATE SET serial = ?2, sealed = ?3",
     [S_COUNT] = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM "
                 "users WHERE revoked_ms IS NOT NULL), (SELECT count(*) FROM "
                 "issued)",
@@ -46,6 +49,11 @@ static const char schema[] =
     "INTEGER NOT NULL, detail TEXT NOT NULL, mac BLOB NOT NULL);"
     "PRAGMA user_version = 1;"
     "COMMIT;";
+
+/* Came later, so a file of before has not got it. */
+static const char more[] =
+    "CREATE TABLE IF NOT EXISTS user_keys (uri TEXT PRIMARY KEY, serial "
+    "INTEGER NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;";
 
 struct kms_db {
     sqlite3 *db;
@@ -154,6 +162,10 @@ prepare(struct kms_db *db)
     }
     if (v != SCHEMA) {
         return rc == SQLITE_OK ? SQLITE_MISMATCH : rc;
+    }
+    rc = sqlite3_exec(db->db, more, NULL, NULL, NULL);
+    if (rc != SQLITE_OK) {
+        return rc;
     }
     for (i = 0; i < S_N; i++) {
         rc = sqlite3_prepare_v3(db->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -304,6 +316,45 @@ db_issued(struct kms_db *db, const char *uri, uint64_t period_no,
 }
 
 static mcx_err
+db_keys(struct kms_db *db, const char *uri, uint8_t out[KMS_KEYS_MAX],
+        size_t *n, uint64_t *serial)
+{
+    sqlite3_stmt *s = db->stmt[S_KEYS];
+    int rc;
+
+    *n = 0;
+    *serial = 0;
+    bind_text(db, S_KEYS, 1, uri);
+    MCX_TRY(step(db, S_KEYS, &rc));
+    if (rc == SQLITE_ROW) {
+        const void *p = sqlite3_column_blob(s, 1);
+        int have = sqlite3_column_bytes(s, 1);
+
+        *serial = (uint64_t)sqlite3_column_int64(s, 0);
+        if (p && have > 0 && have <= KMS_KEYS_MAX) {
+            memcpy(out, p, (size_t)have);
+            *n = (size_t)have;
+        } else {
+            out[0] = 0; /* a row that nobody of us wrote: opens nothing */
+            *n = 1;
+        }
+    }
+    reset(db, S_KEYS);
+    return MCX_OK;
+}
+
+static mcx_err
+db_put_keys(struct kms_db *db, const char *uri, uint64_t serial,
+            struct mcx_bytes sealed)
+{
+    bind_text(db, S_PUT_KEYS, 1, uri);
+    bind_int(db, S_PUT_KEYS, 2, (int64_t)serial);
+    (void)sqlite3_bind_blob(db->stmt[S_PUT_KEYS], 3, sealed.p, (int)sealed.n,
+                            SQLITE_TRANSIENT);
+    return run(db, S_PUT_KEYS);
+}
+
+static mcx_err
 db_count(struct kms_db *db, struct kms_counts *out)
 {
     sqlite3_stmt *s = db->stmt[S_COUNT];
@@ -383,6 +434,8 @@ const struct kms_db_ops kms_db_sqlite = {
     .user_add = db_user_add,
     .user_revoke = db_user_revoke,
     .issued = db_issued,
+    .keys = db_keys,
+    .put_keys = db_put_keys,
     .count = db_count,
     .users = db_users,
     .entries = db_entries,

@@ -9,7 +9,7 @@ static const char STORE[] = "kms.sqlite";
 static const char TOKEN_KEY[] = "token.key";
 static const char TOKEN_PUB[] = "token.pub";
 
-enum { PEM_MAX = 65536 };
+enum { PEM_MAX = 65536, TRK_MAX = 4096 };
 
 int
 kms_failed(mcx_err err, const struct mcx_text *text)
@@ -115,6 +115,117 @@ change_users(struct kms_store *s, const char *what, const struct kms_args *a)
     return status;
 }
 
+/* ---- transport keys ---------------------------------------------------- */
+
+/* The keys in the file --trk; made, with new keys for 'uri', when it is not
+ * there. */
+static int
+trk_file(struct mcx_tkeys *out, const char *path, const char *uri,
+         uint64_t serial)
+{
+    const struct mcx_env *env = mcx_env_system();
+    struct mcx_text text = { "" };
+    char *s = NULL;
+    size_t n = 0;
+    mcx_err err;
+
+    if (access(path, F_OK) == 0) {
+        err = env->read_file(env->ctx, path, TRK_MAX, &s, &n);
+        if (err == MCX_OK) {
+            err = mcx_tkeys_read(out, mcx_bytes(s, n), &text);
+        }
+        mcx_kms_text_free(s, n);
+        return err == MCX_OK
+                   ? CLI_OK
+                   : cli_usage(TOOL, "--trk %s: %s", path,
+                               text.s[0] ? text.s : "cannot be read");
+    }
+    s = mcx_guard_new(MCX_TKEYS_TEXT_MAX);
+    err = s ? mcx_tkeys_new(out, uri, serial, env) : MCX_E_NOMEM;
+    if (err == MCX_OK) {
+        err = mcx_tkeys_write(s, &n, out);
+    }
+    if (err == MCX_OK) {
+        err = env->write_file(env->ctx, path, mcx_bytes(s, n), 0600);
+    }
+    mcx_guard_free(s);
+    return err == MCX_OK ? CLI_OK
+                         : cli_fail(TOOL, "--trk %s: cannot be made", path);
+}
+
+static int
+write_keys(const struct kms_user_keys *keys, struct kms_store *s,
+           const char *uri)
+{
+    char detail[KMS_DETAIL_MAX];
+    mcx_err err;
+
+    (void)snprintf(detail, sizeof detail, "mcx-kms %.100s", who());
+    err = kms_user_keys_write(keys, s, uri, detail);
+    return err == MCX_OK ? CLI_OK
+           : err == MCX_E_NO_IDENTITY
+               ? cli_fail(TOOL, "%s is not a user", uri)
+           : err == MCX_E_STATE
+               ? cli_fail(TOOL, "%s: the keys have changed meanwhile; again",
+                          uri)
+               : cli_fail(TOOL, "%s: %s", uri, mcx_err_text(err));
+}
+
+/* The user's keys are those of the file from now on, whatever they were. */
+static int
+set_keys(struct kms_store *s, const char *path, const char *uri)
+{
+    MCX_SECRET(kms_user_keys, keys);
+    mcx_err err = kms_user_keys_read(&keys, s, uri);
+    uint64_t serial = keys.serial;
+    int status;
+
+    if (err == MCX_E_IO || err == MCX_E_BUSY || err == MCX_E_NOMEM) {
+        return cli_fail(TOOL, "%s: %s", uri, mcx_err_text(err));
+    }
+    kms_user_keys_wipe(&keys);
+    keys.serial = serial;
+    status = trk_file(&keys.now, path, uri, serial + 1);
+    return status == CLI_OK ? write_keys(&keys, s, uri) : status;
+}
+
+/* New keys, beside those in use until the user's client has them. */
+static int
+new_keys(struct kms_store *s, const char *uri)
+{
+    MCX_SECRET(kms_user_keys, keys);
+    mcx_err err = kms_user_keys_read(&keys, s, uri);
+
+    if (err == MCX_OK) {
+        err = mcx_tkeys_new(&keys.next, uri, keys.serial + 1,
+                            mcx_env_system());
+    }
+    if (err == MCX_E_NO_KEY) {
+        return cli_fail(TOOL, "%s has no transport keys; see user keys",
+                        uri);
+    }
+    return err == MCX_OK ? write_keys(&keys, s, uri)
+                         : cli_fail(TOOL, "%s: %s", uri, mcx_err_text(err));
+}
+
+static int
+change_keys(struct kms_store *s, const struct kms_args *a)
+{
+    int status = CLI_OK, one;
+    size_t i;
+
+    for (i = 0; i < a->n_rest; i++) {
+        one = !cli_uri(a->rest[i])
+                  ? cli_usage(TOOL, "not a URI: \"%s\"", a->rest[i])
+              : a->trk ? set_keys(s, a->trk, a->rest[i])
+                       : new_keys(s, a->rest[i]);
+        status = one > status ? one : status;
+    }
+    return status;
+}
+
+/* ---- user, the rest ---------------------------------------------------- */
+
 static void
 list_one(void *arg, const char *uri, enum kms_user_state state)
 {
@@ -128,22 +239,32 @@ kms_user(struct kms_args *a)
 {
     bool list = strcmp(a->sub, "list") == 0;
     bool add = strcmp(a->sub, "add") == 0;
+    bool keys = strcmp(a->sub, "keys") == 0;
+    bool rekey = strcmp(a->sub, "rekey") == 0;
     struct kms_domain *d = NULL;
     struct kms_store *s = NULL;
     int status;
 
-    if ((!list && !add && strcmp(a->sub, "revoke") != 0)
+    if ((!list && !add && !keys && !rekey && strcmp(a->sub, "revoke") != 0)
         || (list && a->n_rest)) {
-        return cli_usage(TOOL, "expected user add, user revoke or user list; "
-                         "see %s --help", TOOL);
+        return cli_usage(TOOL, "expected user add, keys, rekey, revoke or "
+                         "list; see %s --help", TOOL);
+    }
+    if ((a->trk && ((!add && !keys) || a->n_rest != 1))
+        || (keys && !a->trk) || (rekey && a->n_rest == 0)) {
+        return cli_usage(TOOL, "expected user {add | keys} DIR --trk FILE "
+                         "URI, or user rekey DIR URI...");
     }
     status = open_both(&d, &s, a);
     if (status == CLI_OK && list) {
         status = kms_store_users(s, list_one, NULL) == MCX_OK && cli_flush()
                      ? CLI_OK
                      : cli_fail(TOOL, "the users cannot be listed");
-    } else if (status == CLI_OK) {
+    } else if (status == CLI_OK && !keys && !rekey) {
         status = change_users(s, add ? KMS_ADD : KMS_REVOKE, a);
+    }
+    if (status == CLI_OK && (keys || rekey || a->trk)) {
+        status = change_keys(s, a);
     }
     kms_store_close(s);
     kms_domain_free(d);

@@ -4,17 +4,19 @@
 #define MCX_TOOLS_KMS_CMD_H
 
 #include "../kms-server/domain.h"
+#include "../kms-server/protect.h"
 #include "../kms-server/store.h"
 #include "../kms-server/token.h"
 #include "cli.h"
 
 struct kms_args {
-    const char *dir, *sub; /* sub: add, revoke or list */
+    const char *dir, *sub; /* sub: add, keys, rekey, revoke or list */
     char **rest;
     size_t n_rest;
     struct kms_lock lock, new_lock;
     const char *kms_uri, *user, *out, *store, *issuer, *audience, *scope;
     const char *head, *listen, *tls_cert, *tls_key, *token_key, *jwks, *name;
+    const char *trk, *security, *wrap_form;
     const char *proxy_ca;
     uint64_t period, offset, periods, lifetime, ahead, back, fresh, threads;
     uint64_t connections, per_address, timeout;

@@ -155,9 +155,48 @@ serve(const struct kms_args *a, struct kms_server *server,
     return status;
 }
 
+/* Which of three words is it?  'text' NULL: the first. */
+static int
+one_of(unsigned *out, const char *option, const char *text,
+       const char *const words[3])
+{
+    unsigned i = 0;
+
+    while (text && i < 3 && strcmp(text, words[i]) != 0) {
+        i++;
+    }
+    if (i == 3) {
+        return cli_usage(TOOL, "%s: expected %s, %s or %s, got \"%s\"",
+                         option, words[0], words[1], words[2], text);
+    }
+    *out = i;
+    return CLI_OK;
+}
+
+/* In the order of enum kms_security and enum mcx_kms_form. */
+static int
+read_policy(struct kms_policy *p, const struct kms_args *a)
+{
+    static const char *const securities[] = { "tls", "signed", "wrapped" };
+    static const char *const forms[] = { "padded", "bare", "nested" };
+    unsigned security = 0, form = 0;
+    int status = one_of(&security, "--security", a->security, securities);
+
+    if (status == CLI_OK) {
+        status = one_of(&form, "--wrap-form", a->wrap_form, forms);
+    }
+    p->ahead = a->ahead;
+    p->back = a->back;
+    p->fresh_ms = (int64_t)a->fresh * 1000;
+    p->security = (enum kms_security)security;
+    p->form = (enum mcx_kms_form)form;
+    return status;
+}
+
 int
 kms_serve(struct kms_args *a)
 {
+    struct kms_policy policy = { 0 };
     struct kms_token_keys *keys = NULL;
     struct kms_domain *d = NULL;
     struct kms_store *store = NULL;
@@ -169,6 +208,10 @@ kms_serve(struct kms_args *a)
 
     if (!a->listen) {
         return cli_usage(TOOL, "serve: --listen ADDR:PORT is missing");
+    }
+    status = read_policy(&policy, a);
+    if (status != CLI_OK) {
+        return status;
     }
     hide();
     log_level();
@@ -187,9 +230,7 @@ kms_serve(struct kms_args *a)
     }
     server.instance = a->name ? a->name : host;
     server.store = store;
-    server.policy.ahead = a->ahead;
-    server.policy.back = a->back;
-    server.policy.fresh_ms = (int64_t)a->fresh * 1000;
+    server.policy = policy;
     status = serve(a, &server, &pems, keys);
 out:
     kms_server_fini(&server);

@@ -29,6 +29,8 @@ static const char HELP[] =
     "                        --tls-key FILE {--token-key | --jwks} FILE\n"
     "                        [--issuer S] [--audience S] [OPTION]...\n"
     "       mcx-kms user {add | revoke} DIR [SEAL] [--store S] [URI]...\n"
+    "       mcx-kms user {add | keys} DIR [SEAL] [--store S] --trk FILE URI\n"
+    "       mcx-kms user rekey DIR [SEAL] [--store S] URI...\n"
     "       mcx-kms user list DIR [SEAL] [--store S]\n"
     "       mcx-kms rotate DIR [SEAL] [--store S] [--at TIME]\n"
     "       mcx-kms re-seal DIR [SEAL] [--store S]\n"
@@ -42,7 +44,9 @@ static const char HELP[] =
     "issue   writes the certificate and the keys of a user into --out DIR\n"
     "serve   answers clients over HTTPS (TS 33.180 annex D)\n"
     "user    makes users known, revokes or lists them; add and revoke take\n"
-    "        one URI a line from standard input when none is given\n"
+    "        one URI a line from standard input when none is given;\n"
+    "        keys gives a user the transport keys in FILE, rekey new ones\n"
+    "        that its client gets with its next answers\n"
     "rotate  makes new master secrets for a key period to come\n"
     "re-seal seals the master secrets under another key or passphrase\n"
     "status  says what there is, and checks nothing\n"
@@ -70,12 +74,17 @@ static const char HELP[] =
     "  --lifetime S   of a token (3600)\n"
     "  --new-key-file FILE  made when it is missing\n"
     "  --head VALUE   a value that audit must find in the log\n"
+    "  --trk FILE     first TrK and InK of a user; made when it is missing\n"
     "\n"
     "serve:\n"
     "  --enrol        every token's user is a user; else only those of\n"
     "                 user add\n"
     "  --ahead N, --back N  key periods issued around the current one (1, 1)\n"
     "  --fresh S      how far Time of a request may be from now (5)\n"
+    "  --security tls | signed | wrapped  what every request must be (tls;\n"
+    "                 a user with transport keys signs in any case)\n"
+    "  --wrap-form padded | bare | nested  RFC 5649, RFC 3394 or AES-GCM\n"
+    "                 (padded)\n"
     "  --threads N, --connections N, --per-address N  (2 a core, 1000, 200)\n"
     "  --proxy-ca FILE  authorities of proxies that may name the user in\n"
     "                 X-3GPP-Asserted-Identity instead of a token\n"
@@ -415,6 +424,9 @@ static const struct {
     NUMBER("per-address", 25, C_SERVE, per_address, 1, 100000),
     NUMBER("timeout", 26, C_SERVE, timeout, 1, 3600),
     TEXT("name", 27, C_SERVE, name),
+    TEXT("trk", 28, C_USER, trk),
+    TEXT("security", 29, C_SERVE, security),
+    TEXT("wrap-form", 30, C_SERVE, wrap_form),
     TEXT("new-key-file", 28, C_RESEAL, new_lock.key_file),
     TEXT("new-passphrase-file", 29, C_RESEAL, new_lock.passphrase_file),
     TEXT("proxy-ca", 30, C_SERVE, proxy_ca),

@@ -227,7 +227,7 @@ text_of(char *out, size_t room, const xmlNode *n)
 
 struct form {
     xmlNodePtr root, inner, signature;
-    xmlNodePtr info, method, reference, digest, value;
+    xmlNodePtr info, digest;
     xmlNodePtr target; /* what the Reference must lead to */
     bool enveloped;
     char id[ID_MAX];
@@ -318,7 +318,7 @@ signed_info(struct form *f)
         return refuse(f->text, MCX_E_POLICY,
                       "CanonicalizationMethod is not inclusive C14N");
     }
-    f->method = n = next(n);
+    n = next(n);
     if (!dsig(n, "SignatureMethod") || !algorithm(n, MCX_SIG_HMAC)) {
         return refuse(f->text, MCX_E_POLICY,
                       "SignatureMethod is not HMAC-SHA-256");
@@ -329,7 +329,7 @@ signed_info(struct form *f)
         return refuse(f->text, MCX_E_POLICY,
                       "SignatureMethod asks for a shortened HMAC");
     }
-    f->reference = n = next(n);
+    n = next(n);
     if (!dsig(n, "Reference") || next(n)) {
         return refuse(f->text, MCX_E_POLICY,
                       "SignedInfo has not exactly one Reference");
@@ -373,12 +373,26 @@ key_name(char out[MCX_TKEY_ID_MAX], const struct form *f, const xmlNode *n)
     return MCX_OK;
 }
 
+/* 32 octets in base64, white space left out. */
+static bool
+octets32(uint8_t out[MCX_KW_MAC_SIZE], const xmlNode *x)
+{
+    char value[MCX_B64_SIZE(MCX_KW_MAC_SIZE) + 4];
+    uint8_t b[MCX_KW_MAC_SIZE + 4];
+    size_t n = sizeof b;
+
+    if (!text_of(value, sizeof value, x)
+        || mcx_b64_decode(b, &n, mcx_bytes_str(value), NULL) != MCX_OK
+        || n != MCX_KW_MAC_SIZE) {
+        return false;
+    }
+    memcpy(out, b, MCX_KW_MAC_SIZE);
+    return true;
+}
+
 static mcx_err
 members(struct form *f, struct mcx_sig *out)
 {
-    char value[MCX_B64_SIZE(MCX_KW_MAC_SIZE) + 4];
-    uint8_t mac[MCX_KW_MAC_SIZE + 4];
-    size_t n = sizeof mac;
     xmlNodePtr k;
 
     f->info = first(f->signature);
@@ -387,18 +401,20 @@ members(struct form *f, struct mcx_sig *out)
                       "SignedInfo");
     }
     MCX_TRY(signed_info(f));
-    f->value = k = next(f->info);
+    /* Here, so that what xmlsec1 fails at is not for the sender to answer. */
+    if (!octets32(out->mac, f->digest)) {
+        return refuse(f->text, MCX_E_AUTH, "DigestValue is not 32 octets in "
+                      "base64");
+    }
+    k = next(f->info);
     if (!dsig(k, "SignatureValue")) {
         return refuse(f->text, MCX_E_MALFORMED, "Signature has no "
                       "SignatureValue");
     }
-    if (!text_of(value, sizeof value, k)
-        || mcx_b64_decode(mac, &n, mcx_bytes_str(value), NULL) != MCX_OK
-        || n != MCX_KW_MAC_SIZE) {
+    if (!octets32(out->mac, k)) {
         return refuse(f->text, MCX_E_AUTH, "SignatureValue is not 32 octets "
                       "in base64");
     }
-    memcpy(out->mac, mac, sizeof out->mac);
     k = next(k);
     if (dsig(k, "KeyInfo")) {
         MCX_TRY(key_name(out->key_name, f, k));
@@ -548,8 +564,10 @@ digested(struct mcx_sig *out, const struct form *f)
     (void)xmlSecDSigCtxVerify(ctx, f->signature);
     ref = only_reference(ctx);
     if (!ref || ref->status != xmlSecDSigStatusSucceeded) {
-        err = refuse(f->text, MCX_E_AUTH, "the message is not what was "
-                     "signed: its digest differs");
+        err = ref && ref->status == xmlSecDSigStatusInvalid
+                  ? refuse(f->text, MCX_E_AUTH, "the message is not what was "
+                           "signed: its digest differs")
+                  : refuse(f->text, MCX_E_NOMEM, "xmlsec1 cannot go on");
         if (ref && xmlSecDSigReferenceCtxGetPreDigestBuffer(ref)) {
             char *p = NULL;
             size_t n = 0;

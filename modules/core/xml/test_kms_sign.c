@@ -416,6 +416,8 @@ algorithms(void **state)
     edit_refused("</Reference>", "</Reference><Reference URI=\"#request\">"
                  "<DigestMethod Algorithm=\"x\"/></Reference>", MCX_E_POLICY,
                  "one Reference");
+    edit_refused("</DigestValue>", "x</DigestValue>", MCX_E_AUTH,
+                 "DigestValue is not");
     edit_refused("</DigestValue>", "</DigestValue><DigestValue/>",
                  MCX_E_MALFORMED, "one DigestValue");
     edit_refused("</KeyName>", "</KeyName><RetrievalMethod/>", MCX_E_POLICY,
