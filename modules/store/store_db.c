@@ -564,6 +564,21 @@ head_part(struct mcx_store_db *db, const char *name, uint8_t *out,
     return err == MCX_E_NO_KEY || err == MCX_E_MALFORMED ? MCX_E_AUTH : err;
 }
 
+/* In words for who has to do something about it. */
+static const char *
+why_not(struct mcx_store_db *db)
+{
+    switch (sqlite3_errcode(db->sql) & 0xff) {
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        return "cannot be read as a store";
+    case SQLITE_BUSY:
+        return "cannot be read: another process has it for itself";
+    default:
+        return "cannot be opened: is the disk full, or read-only?";
+    }
+}
+
 /* Reads the head and finds the store's keys.  MCX_E_NO_KEY: the file is there
  * and empty.  MCX_E_STATE: its making was cut short, and only one who may
  * write can undo what there is of it. */
@@ -593,7 +608,7 @@ read_head_parts(struct mcx_store_db *db, const struct mcx_store_config *config,
         return MCX_E_STATE;
     }
     if (err != MCX_OK) {
-        return say(text, err, "cannot be read as a store", config->path);
+        return say(text, err, why_not(db), config->path);
     }
     if (id == 0 && version == 0 && tables == 0) {
         return MCX_E_NO_KEY;

@@ -353,6 +353,23 @@ sql_blob(const struct kit *k, const char *text, uint8_t *out, size_t room)
     return n;
 }
 
+/* Runs a statement with one value, these octets. */
+static inline void
+sql_set(const struct kit *k, const char *text, const uint8_t *p, size_t n)
+{
+    sqlite3_stmt *stmt;
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(k->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, text, -1, &stmt, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_bind_blob(stmt, 1, p, (int)n, SQLITE_STATIC),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_DONE);
+    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_close(db);
+}
+
 static inline int64_t
 sql_number(const struct kit *k, const char *text)
 {

@@ -716,7 +716,38 @@ test_no_log(void **state)
 
 /* ---- several at once --------------------------------------------------- */
 
-enum { PROCESSES = 4, EACH = 40 };
+enum { PROCESSES = 10, READERS = 2, EACH = 16 };
+
+/* Reads as long as the others write, and finds nothing wrong, whenever it
+ * looks. */
+static int
+reader(struct kit *k)
+{
+    struct mcx_store_find all = { .by_id = false };
+    int seen = 0, tries;
+
+    for (tries = 0; tries < 3000 && seen < PROCESSES * EACH; tries++) {
+        struct mcx_store_head head;
+        struct mcx_store_db *db;
+        size_t bad = 0;
+
+        k->config.create = false;
+        if (mcx_store_open(&db, &k->config, &k->text) != MCX_OK) {
+            nap(10); /* not made yet */
+            continue;
+        }
+        seen = 0;
+        if (mcx_store_each(db, &all, count_one, &seen, &bad) != MCX_OK
+            || bad > 0 || mcx_store_check(db, &k->text) != MCX_OK
+            || mcx_store_log_verify(db, NULL, &head, &k->text) != MCX_OK) {
+            print_error("reader: %s\n", k->text.s);
+            return 4;
+        }
+        mcx_store_close(db);
+        nap(5);
+    }
+    return seen == PROCESSES * EACH ? 0 : 5;
+}
 
 static void
 test_processes(void **state)
@@ -724,18 +755,21 @@ test_processes(void **state)
     struct mcx_store_find all = { .by_id = false };
     struct mcx_store_db *db;
     struct kit k;
-    pid_t child[PROCESSES];
+    pid_t child[PROCESSES + READERS];
     int i, status, seen = 0;
     size_t bad;
 
     (void)state;
     kit_init(&k);
-    for (i = 0; i < PROCESSES; i++) {
+    for (i = 0; i < PROCESSES + READERS; i++) {
         child[i] = fork();
         assert_true(child[i] >= 0);
         if (child[i] == 0) {
             uint32_t n;
 
+            if (i >= PROCESSES) {
+                _exit(reader(&k));
+            }
             if (kit_try(&k) != MCX_OK) {
                 _exit(2);
             }
@@ -753,7 +787,7 @@ test_processes(void **state)
             _exit(0);
         }
     }
-    for (i = 0; i < PROCESSES; i++) {
+    for (i = 0; i < PROCESSES + READERS; i++) {
         assert_int_equal(waitpid(child[i], &status, 0), child[i]);
         assert_int_equal(status, 0);
     }

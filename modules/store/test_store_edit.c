@@ -14,8 +14,7 @@ test_tampered(void **state)
     static const struct { const char *sql; bool all; } edits[] = {
         { "UPDATE key SET mc = (SELECT mc FROM key WHERE row = 2)"
           " WHERE row = 1", false },
-        { "UPDATE key SET body = CAST(substr(body, 1, 60) || x'aabb' ||"
-          " substr(body, 63) AS BLOB) WHERE row = 1", false },
+        { "", false }, /* one octet in the middle: below */
         { "UPDATE key SET body = (SELECT body FROM key WHERE row = 2)"
           " WHERE row = 1", true },
         { "UPDATE key SET state = (SELECT state FROM key WHERE row = 2)"
@@ -52,7 +51,17 @@ test_tampered(void **state)
         mcx_key_unref(kit_key(&k, MCX_KIND_CSK, 1));
         mcx_key_unref(kit_key(&k, MCX_KIND_CSK, 2));
         kit_close(&k);
-        sql(&k, edits[i].sql);
+        if (edits[i].sql[0]) {
+            sql(&k, edits[i].sql);
+        } else {
+            uint8_t body[1024];
+            size_t octets = sql_blob(&k, "SELECT body FROM key WHERE row = 1",
+                                     body, sizeof body);
+
+            body[octets / 2] ^= 1;
+            sql_set(&k, "UPDATE key SET body = ? WHERE row = 1", body,
+                    octets);
+        }
         db = kit_db(&k);
         assert_int_equal(mcx_store_check(db, &k.text),
                          all ? MCX_E_AUTH : MCX_OK);
@@ -189,6 +198,11 @@ test_schema(void **state)
 static void
 test_scrypt_cost(void **state)
 {
+    static const uint8_t costs[][3] = { { 20, 0xff, 0xff }, { 31, 8, 1 },
+                                        { 10, 9, 1 }, { 10, 8, 2 },
+                                        { 0, 8, 1 } };
+    uint8_t head[64];
+    size_t n, i;
     char pass[128];
     struct kit k;
 
@@ -202,14 +216,18 @@ test_scrypt_cost(void **state)
                                       0600), MCX_OK);
     kit_open(&k);
     kit_close(&k);
-    sql(&k, "UPDATE meta SET value = x'0214ffff' || substr(value, 5)"
-            " WHERE name = 'kek'");
-    refused(&k, MCX_E_AUTH, "the head was changed");
-    sql(&k, "UPDATE meta SET value = x'021f0801' || substr(value, 5)"
-            " WHERE name = 'kek'");
-    refused(&k, MCX_E_AUTH, "the head was changed");
-    sql(&k, "UPDATE meta SET value = x'020a0801' || substr(value, 5)"
-            " WHERE name = 'kek'");
+    n = sql_blob(&k, "SELECT value FROM meta WHERE name = 'kek'", head,
+                 sizeof head);
+    assert_int_equal(n, 20);
+    for (i = 0; i < sizeof costs / sizeof *costs; i++) {
+        memcpy(head + 1, costs[i], 3);
+        sql_set(&k, "UPDATE meta SET value = ? WHERE name = 'kek'", head, n);
+        refused(&k, MCX_E_AUTH, "the head was changed");
+    }
+    head[1] = 10;
+    head[2] = 8;
+    head[3] = 1;
+    sql_set(&k, "UPDATE meta SET value = ? WHERE name = 'kek'", head, n);
     kit_open(&k);
     kit_fini(&k);
 }

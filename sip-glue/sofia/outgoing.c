@@ -613,12 +613,48 @@ mcx_register(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag, tag_value_t value,
     return r;
 }
 
+/* The client's own keys of a session, in whatever state. */
+struct own {
+    size_t n;
+    struct { unsigned kind; uint32_t id; } key[64];
+};
+
+static void
+collect_own(void *arg, const struct mcx_key_info *info)
+{
+    struct own *own = arg;
+
+    if ((info->kind == MCX_KIND_CSK || info->kind == MCX_KIND_MUSIK) &&
+        !info->owner.impu[0] && !info->owner.mc_id[0] &&
+        own->n < sizeof own->key / sizeof own->key[0]) {
+        own->key[own->n].kind = info->kind;
+        own->key[own->n].id = info->key_id;
+        own->n++;
+    }
+}
+
+/* SPEC TS 33.180 5.11: at log-off no octet of them stays, the retired and the
+ * staged included, in memory or in a store. */
+static void
+wipe_own(struct mcx_keys *keys)
+{
+    static const struct mcx_key_owner nobody;
+    struct own own;
+
+    do {
+        own.n = 0;
+        mcx_keys_each(keys, collect_own, &own);
+        for (size_t i = 0; i < own.n; i++) {
+            (void)mcx_keys_wipe(keys, own.key[i].kind, own.key[i].id,
+                                &nobody, MCX_END_DROPPED);
+        }
+    } while (own.n > 0);
+}
+
 int
 mcx_unregister(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
                tag_value_t value, ...)
 {
-    static const unsigned kinds[] = { MCX_KIND_CSK, MCX_KIND_MUSIK };
-    struct mcx_keys *keys = mcx->host.table.keys;
     ta_list ta;
 
     if (!nh) {
@@ -632,12 +668,6 @@ mcx_unregister(mcx_t *mcx, nua_handle_t *nh, tag_type_t tag,
                    SIPTAG_CONTENT_TYPE((sip_content_type_t const *)SIP_NONE),
                    ta_tags(ta));
     ta_end(ta);
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        struct mcx_key *key;
-        while ((key = mcx_keys_current(keys, kinds[i], NULL, NULL)) != NULL) {
-            mcx_key_drop(key);
-            mcx_key_unref(key);
-        }
-    }
+    wipe_own(mcx->host.table.keys);
     return 0;
 }

@@ -624,6 +624,8 @@ upload_and_refresh(void **state)
 
     p.pf.bodies = 0;
     assert_int_equal(mcx_unregister(p.alice.mcx, nh, TAG_END()), 0);
+    /* TEST TS 33.180 5.11: the one in use and those that it replaced. */
+    assert_int_equal(mcx_keys_count(mcx_key_store(p.alice.mcx)), 0);
     WAIT(p.alice.n[nua_r_unregister], 1);
     assert_int_equal(p.alice.status[nua_r_unregister], 200);
     assert_int_equal(p.pf.bodies, 0);
