@@ -46,9 +46,7 @@ fill(struct mcx_key *key)
 {
     struct mcx_key_slot *slot = &key->slot;
 
-    /* A key that waits for its activation is kept as active: whoever
-     * restores it sees the time. */
-    slot->state = key->waits ? MCX_KEY_ACTIVE : key->state;
+    slot->state = key->state;
     slot->end = key->end;
     slot->since_unix_ms = key->since_unix_ms;
     slot->wipe_unix_ms = key->state == MCX_KEY_RETIRED
@@ -160,8 +158,8 @@ restore(struct mcx_keys *keys, const struct mcx_key_record *rec, int64_t row)
     if (err == MCX_OK && rec->state == MCX_KEY_RETIRED) {
         mcx_life_retire(k, rec->since_unix_ms,
                         mcx_store_mono_ms(keys) + left);
-    } else if (err == MCX_OK && rec->state == MCX_KEY_ACTIVE) {
-        mcx_life_resume(k, unix_ms, mcx_store_mono_ms(keys));
+    } else if (err == MCX_OK) {
+        k->state = rec->state;
     }
     if (err == MCX_OK) {
         mcx_store_info(&info, k);

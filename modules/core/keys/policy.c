@@ -29,13 +29,18 @@ put_id(uint8_t *out, uint32_t id)
     return 4;
 }
 
-/* All but the MKI. */
-static void
-fill(struct mcx_srtp_policy *out, const struct mcx_key *key,
-     const struct mcx_tek *from, uint8_t cs_id, bool srtcp_only)
+mcx_err
+mcx_key_policy(struct mcx_srtp_policy *out, struct mcx_key *key,
+               uint8_t cs_id, bool srtcp_only)
 {
-    const struct mcx_tek tek = *from;
+    enum mcx_suite suite = suite_of(&key->sp);
+    MCX_SECRET(mcx_tek, tek);
 
+    mcx_srtp_policy_wipe(out);
+    if (suite == MCX_SUITE_NONE) {
+        return MCX_E_UNSUPPORTED;
+    }
+    MCX_TRY(mcx_key_tek(&tek, key, cs_id));
     memcpy(out->key, tek.key, sizeof out->key);
     memcpy(out->salt, tek.salt, sizeof out->salt);
     out->key_size = tek.key_size;
