@@ -68,11 +68,20 @@ MACHINE=$machine awk -v out="$out" -f "$here/report.awk" \
     "$here/targets.txt" "$lines" || exit 1
 awk -f "$here/plot.awk" "$here/targets.txt" "$out/results.json" \
     > "$out/operations.svg" || exit 1
-awk -v want='^parse_' -v title='MIKEY messages parsed per second, one core' \
-    -f "$here/figures.awk" "$out/results.json" > "$out/parse.svg" || exit 1
-awk -v want='^opens_' -v title='CSK messages opened per second' \
-    -f "$here/figures.awk" "$out/results.json" > "$out/threads.svg" || exit 1
-awk -v want='^memory_' -v title='Memory kept, octets' \
-    -f "$here/figures.awk" "$out/results.json" > "$out/memory.svg" || exit 1
-echo "bench: $out/results.json, operations.svg, parse.svg, threads.svg," \
-    "memory.svg"
+# draw NAME WANT UNIT TITLE: an SVG of some of the figures.
+draw()
+{
+    awk -v want="$2" -v unit="$3" -v title="$4" -f "$here/figures.awk" \
+        "$out/results.json" > "$out/$1.svg"
+}
+draw parse ^parse_ per_second \
+    'MIKEY messages parsed per second, one core' || exit 1
+draw threads ^opens_ '' 'CSK messages opened per second' || exit 1
+draw memory ^memory_ octets 'Memory kept, octets' || exit 1
+drawn=
+if grep -q '"figure": "store_' "$lines"; then
+    draw store ^store_ per_second 'The store, per second' || exit 1
+    drawn=' store.svg'
+fi
+echo "bench: $out: results.json operations.svg parse.svg threads.svg" \
+    "memory.svg$drawn"

@@ -1,5 +1,6 @@
-# figures.awk -- results.json: an SVG of the figures whose names match `want`,
-# a bar each and a line for what they are held against.
+# figures.awk -- results.json: an SVG of the figures whose names match `want`
+# (and, if it is given, whose unit is `unit`), a bar each and a line for what
+# they are held against.
 function get(line, key,    s) {
     if (!match(line, "\"" key "\": *")) {
         return ""
@@ -19,7 +20,8 @@ function commas(v,    s) {
     }
     return s
 }
-/"figure": / && get($0, "figure") ~ want {
+/"figure": / && get($0, "figure") ~ want \
+        && (unit == "" || get($0, "unit") == unit) {
     label[++n] = get($0, "figure")
     if (get($0, "backend") != "") {
         label[n] = label[n] ", " get($0, "backend")
