@@ -333,6 +333,18 @@ MCX_API mcx_err mcx_ring_kms(struct mcx_ring *ring, struct mcx_bytes kms_uri,
 MCX_API mcx_err mcx_ring_user(struct mcx_ring *ring, const char *uri,
                               uint64_t no,
                               struct mcx_user_key **key) MCX_MUST_USE;
+/* Tables in the background: whom much is sealed to is noted here, and so are
+ * the user keys there are and those added, up to 32; 'due' is called then, on
+ * any thread, holding locks: it may queue a job and no more.  The job calls
+ * mcx_ring_build_due() on a worker until nothing is left ('false'):
+ * milliseconds each.  Nobody waits for it, and what is never built costs time
+ * only.  NULL: nothing is noted any more. */
+MCX_API void mcx_ring_on_due(struct mcx_ring *ring, void (*due)(void *arg),
+                             void *arg);
+MCX_API bool mcx_ring_build_due(struct mcx_ring *ring);
+/* For whoever seals: 'id' of 'pub' was sealed to. */
+MCX_API void mcx_ring_sealed_to(struct mcx_ring *ring,
+                                struct mcx_kms_pub *pub, struct mcx_bytes id);
 /* Counts, for "show": number of KMSs and of user keys. */
 MCX_API void mcx_ring_count(struct mcx_ring *ring, size_t *n_kms,
                             size_t *n_users);

@@ -76,6 +76,7 @@ struct mcx_s {
     struct mcxs_reg *reg;
 
     struct mcxs_hold *holds;
+    atomic_bool tables_queued; /* a job that builds tables */
 
     mcx_token_f *token_callback;
     pthread_mutex_t token_lock;

@@ -240,6 +240,58 @@ on_grown(void *arg)
     mcxs_parked_retry(arg);
 }
 
+/* ---- tables in the background ------------------------------------------- */
+
+struct tables_job {
+    struct mcxh_job job; /* first */
+    mcx_t *mcx;
+};
+
+static void tables_due(void *arg);
+
+/* One table, then a place at the end of the queue for the next: what somebody
+ * waits for is never behind more than that. */
+static void
+tables_work(struct mcxh_job *job)
+{
+    mcx_t *mcx = ((struct tables_job *)job)->mcx;
+
+    atomic_store(&mcx->tables_queued, false);
+    if (mcx_ring_build_due(mcx->host.table.ring)) {
+        mcxh_count(&mcx->host.counters, "tables-built");
+        tables_due(mcx);
+    }
+}
+
+static void
+tables_done(struct mcxh_job *job)
+{
+    free(job);
+}
+
+/* On any thread.  When it cannot be queued, the next one that is due is. */
+static void
+tables_due(void *arg)
+{
+    mcx_t *mcx = arg;
+    struct tables_job *j;
+
+    if (atomic_exchange(&mcx->tables_queued, true)) {
+        return;
+    }
+    j = calloc(1, sizeof *j);
+    if (j) {
+        j->mcx = mcx;
+        j->job.work = tables_work;
+        j->job.done = tables_done;
+    }
+    if (!j || !mcxh_pool_quiet(mcx->pool)
+        || mcxh_pool_submit(mcx->pool, &j->job) != MCX_OK) {
+        free(j);
+        atomic_store(&mcx->tables_queued, false);
+    }
+}
+
 static mcx_err
 make(mcx_t *mcx, tagi_t const *tags, struct mcx_text *text)
 {
@@ -273,6 +325,7 @@ make(mcx_t *mcx, tagi_t const *tags, struct mcx_text *text)
     mcx->host.pool = mcx->pool;
     mcx->host.grown = on_grown;
     mcx->host.grown_arg = mcx;
+    mcx_ring_on_due(table->ring, tables_due, mcx);
     MCX_TRY(start_modules(mcx, text));
     if (mcxs_engine_init() != 0 ||
         mcxs_engine_attach(mcx, &mcxs_call_ops) != 0) {
@@ -363,6 +416,9 @@ mcx_destroy(mcx_t *mcx)
     mcxs_call_end_all(mcx);
     mcxs_out_forget(mcx, NULL);
     mcxs_refresh_forget(mcx, NULL);
+    if (mcx->host.table.ring) {
+        mcx_ring_on_due(mcx->host.table.ring, NULL, NULL);
+    }
     mcxh_pool_free(mcx->pool); /* posts what it had, as cancelled */
     mcx->host.pool = NULL;
     if (mcx->host.table.keys) {

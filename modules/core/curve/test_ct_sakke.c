@@ -40,8 +40,10 @@ fill_key(struct mcx_user_key *key, struct mcx_rsk *rsk)
     key->tables = &key->made;
     secret->rsk = *rsk;
     MCX_HIDDEN(secret->rsk.b, sizeof secret->rsk.b);
-    MUST(mcx_sakke_check_rsk(key->point, key->pub, mcx_user_key_id(key),
-                             &secret->rsk) == MCX_OK);
+    MUST(mcx_sakke_check_rsk(key->pub, mcx_user_key_id(key), &secret->rsk)
+         == MCX_OK);
+    MUST(mcx_sakke_identity(key->point, key->pub, mcx_user_key_id(key))
+         == MCX_OK);
     MCX_HIDDEN(secret->rsk.b, sizeof secret->rsk.b);
     MUST(mcx_user_key_prepare(key) == MCX_OK);
 }

@@ -73,10 +73,9 @@ mcx_err mcx_sakke_identity(uint8_t point[MCX_SAKKE_PT_SIZE],
                            struct mcx_bytes id) MCX_MUST_USE;
 
 /* RFC 6508 6.1.2 for 'rsk' of 'id', which is legal, and the order of the
- * point, which the equation does not see: '*point' gets I; MCX_E_MALFORMED: no
- * point of order q; MCX_E_AUTH: not of that identifier; MCX_E_NOMEM. */
-mcx_err mcx_sakke_check_rsk(uint8_t point[MCX_SAKKE_PT_SIZE],
-                            struct mcx_kms_pub *pub, struct mcx_bytes id,
+ * point, which the equation does not see.  MCX_E_MALFORMED: no point of order
+ * q; MCX_E_AUTH: not of that identifier; MCX_E_NOMEM. */
+mcx_err mcx_sakke_check_rsk(struct mcx_kms_pub *pub, struct mcx_bytes id,
                             const struct mcx_rsk *rsk) MCX_MUST_USE;
 
 /* Signs with nonce 'j', 1..q-1.  MCX_E_STATE: take another. */

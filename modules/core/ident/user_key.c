@@ -81,25 +81,20 @@ mcx_sakke_identity(uint8_t point[MCX_SAKKE_PT_SIZE],
 /* The equation as <[a]P + Z, RSK> = g with the lines of P and Z: RSK's own
  * are wanted for opening only, and cost five times as much as this. */
 mcx_err
-mcx_sakke_check_rsk(uint8_t point[MCX_SAKKE_PT_SIZE], struct mcx_kms_pub *pub,
-                    struct mcx_bytes id, const struct mcx_rsk *rsk)
+mcx_sakke_check_rsk(struct mcx_kms_pub *pub, struct mcx_bytes id,
+                    const struct mcx_rsk *rsk)
 {
     const struct mcx_shared *sh = mcx_shared();
     const void *p_lines = mcx_p_lines();
     const void *z_lines = mcx_lines_once(&pub->z_lines, pub->z, false);
     uint8_t a[MCX_FP_SIZE] = { 0 };
     uint64_t k[MCX_W];
-    mcx_err err;
 
     if (!sh || !p_lines || !z_lines) {
         return MCX_E_NOMEM;
     }
     if (!sh->ops->order_q(rsk->b)) {
         return MCX_E_MALFORMED;
-    }
-    err = mcx_sakke_identity(point, pub, id);
-    if (err != MCX_OK) {
-        return err == MCX_E_STATE ? MCX_E_AUTH : err;
     }
     memcpy(a + sizeof a - id.n, id.p, id.n);
     mcx_w_read(k, a);
@@ -110,10 +105,12 @@ mcx_sakke_check_rsk(uint8_t point[MCX_SAKKE_PT_SIZE], struct mcx_kms_pub *pub,
 static mcx_err
 accept_receiving(struct mcx_user_key *key, struct mcx_why *why)
 {
-    mcx_err err = mcx_sakke_check_rsk(key->point, key->pub,
-                                      mcx_user_key_id(key),
+    mcx_err err = mcx_sakke_check_rsk(key->pub, mcx_user_key_id(key),
                                       &key->secret->rsk);
 
+    if (err == MCX_OK) { /* not infinity, of which the value were 1 */
+        err = mcx_sakke_identity(key->point, key->pub, mcx_user_key_id(key));
+    }
     return err == MCX_E_MALFORMED
                ? MCX_REFUSE(why, MCX_R_KEY_POINT, "RSK", 0, "RFC 6508 6.1.2")
            : err == MCX_E_AUTH

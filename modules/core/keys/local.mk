@@ -1,5 +1,7 @@
 # modules/core/keys: the key ring, the replay cache, the key store.  Floor 3.
 libmcx_core_all_la_SOURCES += \
+	modules/core/keys/due.c \
+	modules/core/keys/due.h \
 	modules/core/keys/hash.h \
 	modules/core/keys/life.c \
 	modules/core/keys/persist.c \
@@ -13,8 +15,12 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/keys/wrap.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_keys test_oom test_replay test_ring test_seal
-TESTS += test_keys test_oom test_replay test_ring test_seal
+check_PROGRAMS += test_due test_keys test_oom test_replay test_ring test_seal
+TESTS += test_due test_keys test_oom test_replay test_ring test_seal
+test_due_SOURCES = modules/core/keys/test_due.c
+test_due_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
+	-I$(top_srcdir)/test-scenarios/vectors
+test_due_LDADD = libident-ref.la $(CORE_TEST_LIBS)
 test_oom_SOURCES = modules/core/keys/test_oom.c
 test_oom_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_oom_LDADD = $(CORE_TEST_LIBS)

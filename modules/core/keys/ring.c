@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sofia-mcx/mcx_mikey.h>
+#include "due.h"
 #include "hash.h"
 
 enum { FIRST_BUCKETS = 16 };
@@ -40,6 +41,7 @@ struct mcx_ring {
     size_t n_buckets; /* a power of two */
     size_t n_users;
     unsigned allow; /* MCX_PEER_*: KMS options */
+    struct mcx_due due;
 };
 
 /* A text of ours: ends within 'room' octets and is not empty. */
@@ -71,13 +73,50 @@ mcx_ring_new(struct mcx_ring **out, const struct mcx_env *env)
     }
     ring->n_buckets = FIRST_BUCKETS;
     ring->bucket = calloc(ring->n_buckets, sizeof(struct user *));
-    if (!ring->bucket || pthread_rwlock_init(&ring->lock, NULL) != 0) {
+    if (!ring->bucket || mcx_due_init(&ring->due) != MCX_OK) {
+        free(ring->bucket);
+        free(ring);
+        return MCX_E_NOMEM;
+    }
+    if (pthread_rwlock_init(&ring->lock, NULL) != 0) {
+        mcx_due_fini(&ring->due);
         free(ring->bucket);
         free(ring);
         return MCX_E_NOMEM;
     }
     *out = ring;
     return MCX_OK;
+}
+
+void
+mcx_ring_on_due(struct mcx_ring *ring, void (*due)(void *arg), void *arg)
+{
+    struct user *u;
+    size_t i;
+
+    mcx_due_listen(&ring->due, due, arg);
+    (void)pthread_rwlock_rdlock(&ring->lock);
+    for (i = 0; due && i < ring->n_buckets; i++) {
+        for (u = ring->bucket[i]; u; u = u->next) {
+            mcx_due_add(&ring->due, NULL, mcx_bytes(NULL, 0), u->key);
+        }
+    }
+    (void)pthread_rwlock_unlock(&ring->lock);
+}
+
+bool
+mcx_ring_build_due(struct mcx_ring *ring)
+{
+    return mcx_due_build(&ring->due);
+}
+
+void
+mcx_ring_sealed_to(struct mcx_ring *ring, struct mcx_kms_pub *pub,
+                   struct mcx_bytes id)
+{
+    if (mcx_sakke_prepare_due(pub, id)) {
+        mcx_due_add(&ring->due, pub, id, NULL);
+    }
 }
 
 static void
@@ -91,11 +130,12 @@ kms_free(struct kms *k)
 
 /* Gives back every user key of the list 'u'. */
 static void
-users_free(struct user *u)
+users_free(struct mcx_ring *ring, struct user *u)
 {
     while (u) {
         struct user *next = u->next;
 
+        mcx_due_forget(&ring->due, u->key);
         mcx_user_key_free(u->key);
         free(u);
         u = next;
@@ -114,9 +154,10 @@ mcx_ring_free(struct mcx_ring *ring)
         kms_free(ring->kms[i]);
     }
     for (i = 0; i < ring->n_buckets; i++) {
-        users_free(ring->bucket[i]);
+        users_free(ring, ring->bucket[i]);
     }
     free(ring->kms);
+    mcx_due_fini(&ring->due);
     free(ring->bucket);
     (void)pthread_rwlock_destroy(&ring->lock);
     free(ring);
@@ -304,7 +345,7 @@ mcx_ring_add_kms(struct mcx_ring *ring, const struct mcx_kms_info *info,
                 "KMS %s has other keys now: user keys of the old ones are "
                 "dropped, fetch new ones", info->uri);
     }
-    users_free(cut);
+    users_free(ring, cut);
     kms_free(old);
     return MCX_OK;
 }
@@ -410,7 +451,8 @@ mcx_ring_add_user(struct mcx_ring *ring, const char *uri, const char *kms_uri,
     *link = u;
     ring->n_users++;
     (void)pthread_rwlock_unlock(&ring->lock);
-    users_free(old);
+    users_free(ring, old);
+    mcx_due_add(&ring->due, NULL, mcx_bytes(NULL, 0), key);
     mcx_log(ring->env, MCX_AREA_KEYS, 7,
             "user key of %s, period %llu, from %s", uri,
             (unsigned long long)no, kms_uri);
@@ -437,7 +479,7 @@ mcx_ring_drop_user(struct mcx_ring *ring, const char *uri,
                 "user key of %s, period %llu, dropped", uri,
                 (unsigned long long)no);
     }
-    users_free(u);
+    users_free(ring, u);
 }
 
 /* The first key of 'uri' in its chain at or after 'u'. */

@@ -75,6 +75,29 @@ key_make(void)
     return k;
 }
 
+mcx_err
+mcx_user_key_prepare(const struct mcx_user_key *key)
+{
+    (void)key;
+    return MCX_OK;
+}
+
+mcx_err
+mcx_sakke_prepare(struct mcx_kms_pub *pub, struct mcx_bytes id)
+{
+    (void)pub;
+    (void)id;
+    return MCX_OK;
+}
+
+bool
+mcx_sakke_prepare_due(const struct mcx_kms_pub *pub, struct mcx_bytes id)
+{
+    (void)pub;
+    (void)id;
+    return false;
+}
+
 struct mcx_user_key *
 mcx_user_key_ref(struct mcx_user_key *key)
 {

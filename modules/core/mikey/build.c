@@ -140,6 +140,9 @@ seal(struct making *b, uint8_t self[MCX_SAKKE_ENC_SIZE])
             err = mcx_sakke_seal(self, b->i.pub, id_i, key);
         }
     }
+    if (err == MCX_OK) {
+        mcx_ring_sealed_to(how->ring, b->r.pub, id_r);
+    }
     return err == MCX_E_STATE ? MCX_E_ARG : err;
 }
 
