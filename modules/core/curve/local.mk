@@ -18,6 +18,7 @@ libcore_ifma_la_CFLAGS = $(AM_CFLAGS) $(IFMA_CFLAGS)
 X86_LIBS = libcore-adx.la libcore-ifma.la
 X86_CT_LIBS = libcore-adx-ct.la libcore-ifma-ct.la
 X86_CPUS = adx ifma
+X86_ECCSI_CPUS = adx
 libmcx_core_all_la_LIBADD += $(X86_LIBS)
 endif
 
@@ -29,10 +30,9 @@ libsakke_ct_la_SOURCES = \
 	modules/core/curve/pick.c \
 	modules/core/field/consts.c \
 	modules/core/field/words.c \
+	modules/core/ident/eccsi.c \
 	modules/core/ident/kms_master.c \
 	modules/core/ident/kms_pub.c \
-	modules/core/ident/p256.c \
-	modules/core/ident/p256_portable.c \
 	modules/core/ident/peers.c \
 	modules/core/ident/sakke.c \
 	modules/core/ident/shared.c \
@@ -51,9 +51,16 @@ EXTRA_PROGRAMS += test_ct_sakke
 test_ct_sakke_SOURCES = modules/core/curve/test_ct_sakke.c
 test_ct_sakke_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/modules/core -DMCX_CT
 test_ct_sakke_LDADD = libsakke-ct.la libmcx-core-all.la
+EXTRA_PROGRAMS += test_ct_eccsi
+test_ct_eccsi_SOURCES = modules/core/ident/test_ct_eccsi.c
+test_ct_eccsi_CPPFLAGS = $(test_ct_sakke_CPPFLAGS)
+test_ct_eccsi_LDADD = $(test_ct_sakke_LDADD)
+# P-256 knows these two; ifma goes with adx.
+ECCSI_CPUS = portable $(X86_ECCSI_CPUS)
 CT_CPUS = portable $(X86_CPUS)
 dist_noinst_SCRIPTS += modules/core/curve/check-ct
-check-ct: test_ct_sakke$(EXEEXT)
+check-ct: test_ct_sakke$(EXEEXT) test_ct_eccsi$(EXEEXT)
+	$(srcdir)/modules/core/curve/check-ct ./test_ct_eccsi $(ECCSI_CPUS)
 	$(srcdir)/modules/core/curve/check-ct ./test_ct_sakke $(CT_CPUS)
 .PHONY: check-ct
 

@@ -225,7 +225,7 @@ mcx_eccsi_sign_with(uint8_t sig[MCX_ECCSI_SIG_SIZE],
     p->ops->muladd_q(s, zero, t, j);
     /* t = 0 and r = 0 are as good as impossible, and no signature. */
     none = mcx_secret_eq(s, zero, sizeof s)
-           || mcx_secret_eq(point + 1, zero, sizeof zero);
+           | mcx_secret_eq(point + 1, zero, sizeof zero);
     MCX_PUBLIC(&none, sizeof none);
     if (none) {
         err = MCX_E_STATE;

@@ -305,6 +305,23 @@ digit(uint64_t *neg, const struct digits *k, int w, int m)
 
 /* ---- public sums ------------------------------------------------------- */
 
+/* The entries that sum_table() will read are asked for ahead: other work may
+ * have pushed the table out of the caches, and each is a miss by itself. */
+static void
+fetch_table(const struct mcx_p256_table *t, const struct digits *k)
+{
+    int half = 1 << (t->w - 1), windows = MCX_P256_WINDOWS(t->w), i;
+
+    for (i = 0; i < windows; i++) {
+        uint64_t neg;
+        unsigned d = digit(&neg, k, t->w, i);
+
+        if (d > 0) {
+            __builtin_prefetch(&t->e[i / t->v * half + (int)d - 1]);
+        }
+    }
+}
+
 static void
 sum_table(struct jac *acc, const struct mcx_p256_table *t,
           const struct digits *k)
@@ -392,24 +409,25 @@ static void
 sum(struct mcx_p256_jac *acc, const struct mcx_p256_term *term, size_t n)
 {
     struct jac total, part;
+    struct digits k[MCX_P256_TERMS];
     struct wide w;
     size_t i;
 
+    for (i = 0; i < n; i++) {
+        if (term[i].table) {
+            digits_of(&k[i], term[i].k);
+            fetch_table(term[i].table, &k[i]);
+        }
+    }
     jac_of(&total, acc);
     for (i = 0; i < n; i++) {
         if (term[i].table && term[i].table->v == 1) {
-            struct digits k;
-
-            digits_of(&k, term[i].k);
-            sum_table(&total, term[i].table, &k);
+            sum_table(&total, term[i].table, &k[i]);
             continue;
         }
         if (term[i].table) {
-            struct digits k;
-
             memset(&part, 0, sizeof part);
-            digits_of(&k, term[i].k);
-            sum_table(&part, term[i].table, &k);
+            sum_table(&part, term[i].table, &k[i]);
         } else {
             struct aff a;
 
@@ -461,27 +479,36 @@ x_is(const struct mcx_p256_jac *a, const uint8_t x[8 * FE_W])
 
 typedef uint32_t words4 __attribute__((vector_size(16)));
 
-/* r = entry 'd' - 1 of 'n', all of them looked at; something for d = 0. */
+static inline words4
+words_at(const struct mcx_p256_point *e, size_t at)
+{
+    words4 v;
+
+    memcpy(&v, (const uint8_t *)e + 16 * at, sizeof v);
+    return v;
+}
+
+/* r = entry 'd' - 1 of 'n', all of them looked at; zeros for d = 0. */
 static inline void
 look_up(struct aff *r, const struct mcx_p256_point *e, unsigned n, unsigned d)
 {
     words4 want = { d, d, d, d }, at = { 1, 1, 1, 1 }, one = at;
-    words4 sum[4] = { { 0 } };
-    unsigned i, j;
+    words4 s0 = at - at, s1 = s0, s2 = s0, s3 = s0;
+    unsigned i;
 
     for (i = 0; i < n; i++) {
         words4 mask = (words4)(at == want);
 
-        for (j = 0; j < 4; j++) {
-            words4 v;
-
-            memcpy(&v, (const uint8_t *)&e[i] + 16 * j, 16);
-            sum[j] |= v & mask;
-        }
+        s0 |= words_at(&e[i], 0) & mask;
+        s1 |= words_at(&e[i], 1) & mask;
+        s2 |= words_at(&e[i], 2) & mask;
+        s3 |= words_at(&e[i], 3) & mask;
         at += one;
     }
-    memcpy(&r->x, &sum[0], sizeof r->x);
-    memcpy(&r->y, &sum[2], sizeof r->y);
+    memcpy(r->x.w, &s0, sizeof s0);
+    memcpy(r->x.w + 2, &s1, sizeof s1);
+    memcpy(r->y.w, &s2, sizeof s2);
+    memcpy(r->y.w + 2, &s3, sizeof s3);
 }
 
 /* Sums of digits from below never meet their next term, nor its opposite: the

@@ -247,7 +247,6 @@ fe_equal(const struct fe *a, const struct fe *b)
     "adoxq %[z], %" t5 "\n\t"                                                 \
     "adcxq %[z], %" t5 "\n\t"
 
-/* The last of a product: (t5, t4..t1) less p where it is not below. */
 static inline void
 fe_mul(struct fe *r, const struct fe *a, const struct fe *b)
 {
@@ -295,10 +294,102 @@ fe_mul(struct fe *r, const struct fe *a, const struct fe *b)
     r->w[3] = t1;
 }
 
+/* As FE_FOLD(), on the lower half alone; the upper one is added in the end.
+ * What was the lowest word becomes the highest, without a carry: the upper
+ * word of m P3 is below P3. */
+#define FE_FOLD_SQR(t0, t1, t2, t3)                                           \
+    "movq " t0 ", %%rdx\n\t"                                                  \
+    "movq " t0 ", %%rax\n\t"                                                  \
+    "shlq $32, %%rax\n\t"                                                     \
+    "mulxq %[p3], %%rcx, " t0 "\n\t"                                          \
+    "shrq $32, %%rdx\n\t"                                                     \
+    "addq %%rax, " t1 "\n\t"                                                  \
+    "adcq %%rdx, " t2 "\n\t"                                                  \
+    "adcq %%rcx, " t3 "\n\t"                                                  \
+    "adcq $0, " t0 "\n\t"
+
 static inline void
 fe_sqr(struct fe *r, const struct fe *a)
 {
-    fe_mul(r, a, a);
+    uint64_t t0, t1, t2, t3, t4, t5, t6, t7;
+
+    __asm__(/* the products of different words */
+            "movq 0(%[a]), %%rdx\n\t"
+            "mulxq 8(%[a]), %[t1], %[t2]\n\t"
+            "mulxq 16(%[a]), %%rax, %[t3]\n\t"
+            "addq %%rax, %[t2]\n\t"
+            "mulxq 24(%[a]), %%rax, %[t4]\n\t"
+            "adcq %%rax, %[t3]\n\t"
+            "adcq $0, %[t4]\n\t"
+            "movq 8(%[a]), %%rdx\n\t"
+            "mulxq 16(%[a]), %%rax, %%rcx\n\t"
+            "mulxq 24(%[a]), %[t6], %[t5]\n\t"
+            "addq %%rax, %[t3]\n\t"
+            "adcq %%rcx, %[t4]\n\t"
+            "adcq $0, %[t5]\n\t"
+            "addq %[t6], %[t4]\n\t"
+            "movq 16(%[a]), %%rdx\n\t"
+            "mulxq 24(%[a]), %%rax, %[t6]\n\t"
+            "adcq %%rax, %[t5]\n\t"
+            "adcq $0, %[t6]\n\t"
+            /* twice, and the squares */
+            "xorl %k[t7], %k[t7]\n\t"
+            "movq 0(%[a]), %%rdx\n\t"
+            "mulxq %%rdx, %[t0], %%rcx\n\t"
+            "adcxq %[t1], %[t1]\n\t"
+            "adoxq %%rcx, %[t1]\n\t"
+            "movq 8(%[a]), %%rdx\n\t"
+            "mulxq %%rdx, %%rax, %%rcx\n\t"
+            "adcxq %[t2], %[t2]\n\t"
+            "adoxq %%rax, %[t2]\n\t"
+            "adcxq %[t3], %[t3]\n\t"
+            "adoxq %%rcx, %[t3]\n\t"
+            "movq 16(%[a]), %%rdx\n\t"
+            "mulxq %%rdx, %%rax, %%rcx\n\t"
+            "adcxq %[t4], %[t4]\n\t"
+            "adoxq %%rax, %[t4]\n\t"
+            "adcxq %[t5], %[t5]\n\t"
+            "adoxq %%rcx, %[t5]\n\t"
+            "movq 24(%[a]), %%rdx\n\t"
+            "mulxq %%rdx, %%rax, %%rcx\n\t"
+            "adcxq %[t6], %[t6]\n\t"
+            "adoxq %%rax, %[t6]\n\t"
+            "adcxq %[t7], %[t7]\n\t"
+            "adoxq %%rcx, %[t7]\n\t"
+            FE_FOLD_SQR("%[t0]", "%[t1]", "%[t2]", "%[t3]")
+            FE_FOLD_SQR("%[t1]", "%[t2]", "%[t3]", "%[t0]")
+            FE_FOLD_SQR("%[t2]", "%[t3]", "%[t0]", "%[t1]")
+            FE_FOLD_SQR("%[t3]", "%[t0]", "%[t1]", "%[t2]")
+            "xorl %%eax, %%eax\n\t"
+            "addq %[t4], %[t0]\n\t"
+            "adcq %[t5], %[t1]\n\t"
+            "adcq %[t6], %[t2]\n\t"
+            "adcq %[t7], %[t3]\n\t"
+            "adcq $0, %%rax\n\t"
+            /* (rax, t3 .. t0) less p */
+            "movq %[t0], %[t4]\n\t"
+            "movq %[t1], %[t5]\n\t"
+            "movq %[t2], %[t6]\n\t"
+            "movq %[t3], %[t7]\n\t"
+            "movl $0xffffffff, %%ecx\n\t"
+            "subq $-1, %[t0]\n\t"
+            "sbbq %%rcx, %[t1]\n\t"
+            "sbbq $0, %[t2]\n\t"
+            "sbbq %[p3], %[t3]\n\t"
+            "sbbq $0, %%rax\n\t"
+            "cmovcq %[t4], %[t0]\n\t"
+            "cmovcq %[t5], %[t1]\n\t"
+            "cmovcq %[t6], %[t2]\n\t"
+            "cmovcq %[t7], %[t3]\n\t"
+            : [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2),
+              [t3] "=&r"(t3), [t4] "=&r"(t4), [t5] "=&r"(t5),
+              [t6] "=&r"(t6), [t7] "=&r"(t7)
+            : [a] "r"(a), [p3] "m"(fe_p.w[3]), "m"(*a)
+            : "rax", "rcx", "rdx", "cc");
+    r->w[0] = t0;
+    r->w[1] = t1;
+    r->w[2] = t2;
+    r->w[3] = t3;
 }
 
 #else

@@ -37,6 +37,8 @@ struct mcx_p256_table {
            * sizeof(struct mcx_p256_point))
 enum { MCX_P256_W_MIN = 4, MCX_P256_W_MAX = 8 };
 
+enum { MCX_P256_TERMS = 3 };
+
 /* [k] of a point, by its table if that is not NULL; 'k' is 32 octets. */
 struct mcx_p256_term {
     const struct mcx_p256_table *table;
@@ -56,7 +58,7 @@ struct mcx_p256_ops {
 
     /* Fills 't', whose w and v the caller has set, for 'a'. */
     void (*table)(struct mcx_p256_table *t, const struct mcx_p256_point *a);
-    /* acc = acc + the terms. */
+    /* acc = acc + the terms, at most MCX_P256_TERMS. */
     void (*sum)(struct mcx_p256_jac *acc, const struct mcx_p256_term *term,
                 size_t n);
     void (*add)(struct mcx_p256_jac *acc, const struct mcx_p256_point *a);
