@@ -74,6 +74,7 @@ struct store {
     pthread_t thread;
     bool ready, attached, started; /* how far begin() came */
     bool running, stop;
+    bool full; /* the host takes fewer keys than there are */
     struct job *jobs, **jobs_end;
     struct mcx_key_slot *slots, **slots_end;
     uint64_t asked, kept, failed; /* changes asked for, on the disk; batches
@@ -606,6 +607,7 @@ restore_one(void *arg, int64_t row, struct mcx_key_record *rec)
                       ? MCX_END_REPLACED
                       : MCX_END_EXPIRED;
         } else if (err != MCX_OK) {
+            s->full = err == MCX_E_BUSY;
             return err;
         }
     }
@@ -831,7 +833,10 @@ store_new(struct store **out, const struct mcx_store_config *config,
         err = begin(s);
     }
     if (err != MCX_OK) {
-        if (!text->s[0]) {
+        if (!text->s[0] && s && s->full) {
+            (void)snprintf(text->s, sizeof text->s, "%.150s: has more keys "
+                           "than this host takes", config->path);
+        } else if (!text->s[0]) {
             (void)snprintf(text->s, sizeof text->s, "%s",
                            mcx_err_text(err));
         }

@@ -65,8 +65,8 @@ enum store_sql {
     SQL_LOG_PUT, SQL_LOG_AFTER, SQL_LOG_LAST, SQL_LOG_CUT_ALL,
     SQL_KEY_TAGS, SQL_KEY_TAGS_ALL, SQL_TOMB_TAG, SQL_TOMB_TAG_ALL,
     SQL_REPLAY_TAG, SQL_REPLAY_TAG_ALL, SQL_KEY_CUT_ALL, SQL_KEY_RESEAL,
-    SQL_TOMB_RESEAL, SQL_REPLAY_RESEAL, SQL_EPOCH_ALL, SQL_EPOCH_PUT,
-    SQL_EPOCH_RESEAL, SQL_META_GET, SQL_META_PUT, SQL_CHECKPOINT,
+    SQL_TOMB_RESEAL, SQL_TOMB_COUNT, SQL_REPLAY_RESEAL, SQL_EPOCH_ALL,
+    SQL_EPOCH_PUT, SQL_EPOCH_RESEAL, SQL_META_GET, SQL_META_PUT, SQL_CHECKPOINT,
     SQL_COUNT
 };
 
@@ -191,6 +191,7 @@ mcx_err store_tombs(struct mcx_store_db *db, int64_t *seq,
                                  const struct mcx_store_event *tomb),
                     void *arg);
 mcx_err store_tomb_cut(struct mcx_store_db *db, int64_t seq);
+mcx_err store_tomb_count(struct mcx_store_db *db, uint64_t *n);
 /* The same row under the keys that 'db' has now; the sum is not touched. */
 mcx_err store_key_reseal(struct mcx_store_db *db, int64_t row,
                          const struct mcx_key_record *rec);

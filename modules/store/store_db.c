@@ -95,6 +95,7 @@ static const char *const SQL[SQL_COUNT] = {
                        " body = ?5, state = ?6 WHERE row = ?1",
     [SQL_TOMB_RESEAL] = "UPDATE tomb SET look = ?2, sealed = ?3"
                         " WHERE seq = ?1",
+    [SQL_TOMB_COUNT] = "SELECT count(*) FROM tomb",
     [SQL_REPLAY_RESEAL] = "UPDATE replay SET sealed = ?2 WHERE row = ?1",
     [SQL_EPOCH_ALL] = "SELECT first, sealed FROM epoch ORDER BY first",
     [SQL_EPOCH_PUT] = "INSERT OR REPLACE INTO epoch VALUES(?,?)",

@@ -33,6 +33,7 @@ struct sealing {
     struct mcx_store_db *db;
     struct ring *fresh;
     mcx_err err;
+    uint64_t tombs;
 };
 
 static mcx_err
@@ -58,6 +59,7 @@ tomb_again(void *arg, int64_t seq, const struct mcx_store_event *tomb)
     if (s->err == MCX_OK) {
         turn(s->db, s->fresh);
         s->err = store_tomb_reseal(s->db, seq, tomb);
+        s->tombs++;
         turn(s->db, s->fresh);
     }
 }
@@ -101,12 +103,17 @@ static mcx_err
 rows_again(struct mcx_store_db *db, struct ring *fresh)
 {
     static const struct mcx_store_find all;
-    struct sealing s = { db, fresh, MCX_OK };
+    struct sealing s = { db, fresh, MCX_OK, 0 };
+    uint64_t tombs = 0;
     int64_t seq = 0;
 
     MCX_TRY(store_key_load(db, &all, key_again, &s));
     MCX_TRY(store_tombs(db, &seq, tomb_again, &s));
     MCX_TRY(s.err);
+    /* One that does not open would not be found under its new hash, and the
+     * key that it forbids could come again. */
+    MCX_TRY(store_tomb_count(db, &tombs));
+    MCX_TRY(tombs == s.tombs ? MCX_OK : MCX_E_AUTH);
     MCX_TRY(plain_again(db, fresh, 'r', SQL_REPLAY_ALL, SQL_REPLAY_RESEAL));
     return plain_again(db, fresh, 'e', SQL_EPOCH_ALL, SQL_EPOCH_RESEAL);
 }

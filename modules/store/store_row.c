@@ -452,6 +452,17 @@ store_tomb_cut(struct mcx_store_db *db, int64_t seq)
                                  : err;
 }
 
+mcx_err
+store_tomb_count(struct mcx_store_db *db, uint64_t *n)
+{
+    sqlite3_stmt *stmt = store_stmt(db, SQL_TOMB_COUNT);
+    int rc = stmt ? sqlite3_step(stmt) : SQLITE_NOMEM;
+
+    *n = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    (void)sqlite3_reset(stmt);
+    return rc == SQLITE_ROW ? MCX_OK : store_error(db, rc);
+}
+
 /* ---- replay entries ---------------------------------------------------- */
 
 mcx_err

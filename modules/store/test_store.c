@@ -88,6 +88,75 @@ test_restart(void **state)
     kit_fini(&k);
 }
 
+/* More keys than the host takes: it says so and leaves them alone. */
+static void
+test_too_many(void **state)
+{
+    struct kit k;
+    uint32_t i;
+
+    (void)state;
+    kit_init(&k);
+    kit_open(&k);
+    for (i = 0; i < 3; i++) {
+        mcx_key_unref(kit_key(&k, MCX_KIND_CSK, i));
+    }
+    kit_close(&k);
+    assert_int_equal(mcx_keys_new(&k.keys, &k.env, 2), MCX_OK);
+    assert_int_equal(mcx_replay_new(&k.replay, 100), MCX_OK);
+    assert_int_equal(store_new(&k.store, &k.config, k.keys, k.replay,
+                               &k.text), MCX_E_BUSY);
+    assert_non_null(strstr(k.text.s, "more keys than this host takes"));
+    mcx_keys_free(k.keys);
+    mcx_replay_free(k.replay);
+    k.keys = NULL;
+    kit_open(&k);
+    assert_int_equal(mcx_keys_count(k.keys), 3);
+    kit_fini(&k);
+}
+
+/* TEST TS 33.180 5.11: what a host hears of a key that came back. */
+static void
+heard(void *arg, const struct mcx_key_info *info)
+{
+    unsigned *count = arg;
+
+    assert_true(info->restored);
+    assert_string_equal(info->owner.mc_id, info->key_id & 1
+                                               ? "sip:mc1@mcx.test"
+                                               : "sip:mc2@mcx.test");
+    count[info->state]++;
+}
+
+static void
+test_told(void **state)
+{
+    unsigned count[MCX_KEY_WIPED + 1] = { 0 };
+    struct mcx_key *key;
+    struct kit k;
+
+    (void)state;
+    kit_init(&k);
+    kit_open(&k);
+    mcx_key_unref(kit_key(&k, MCX_KIND_CSK, 1));
+    assert_int_equal(kit_stage(&k, MCX_KIND_CSK, 2, 0, &key), MCX_OK);
+    mcx_key_unref(key);
+    key = kit_key(&k, MCX_KIND_GMK, 1);
+    mcx_key_retire(key);
+    mcx_key_unref(key);
+    kit_close(&k);
+    assert_int_equal(mcx_keys_new(&k.keys, &k.env, 10), MCX_OK);
+    mcx_keys_listen(k.keys, heard, count);
+    assert_int_equal(mcx_replay_new(&k.replay, 100), MCX_OK);
+    assert_int_equal(store_new(&k.store, &k.config, k.keys, k.replay,
+                               &k.text), MCX_OK);
+    assert_int_equal(count[MCX_KEY_ACTIVE], 1);
+    assert_int_equal(count[MCX_KEY_STAGED], 1);
+    assert_int_equal(count[MCX_KEY_RETIRED], 1);
+    mcx_keys_listen(k.keys, NULL, NULL);
+    kit_fini(&k);
+}
+
 static void
 test_stale(void **state)
 {
@@ -902,6 +971,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_told),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_wrong_key),

@@ -225,6 +225,8 @@ test_not_now(void **state)
 {
     struct mcx_store_config to = { .key_file = "/nonexistent/kek" };
     struct mcx_store_config none = { .key_file = NULL };
+    uint8_t sealed[8192];
+    size_t n;
     struct mcx_store_head head;
     struct mcx_store_db *db;
     struct kit k;
@@ -248,6 +250,14 @@ test_not_now(void **state)
     /* And the connection goes on with the old keys. */
     assert_int_equal(mcx_store_log_add(db, MCX_STORE_EXPORTED, 0), MCX_OK);
     mcx_store_close(db);
+    all_there(&k, &head);
+    /* A note that a key was revoked, damaged where the sum does not look. */
+    n = sql_blob(&k, "SELECT sealed FROM tomb", sealed, sizeof sealed);
+    sealed[n / 2] ^= 1;
+    sql_set(&k, "UPDATE tomb SET sealed = ?", sealed, n);
+    assert_int_equal(rekey(&k, 1), MCX_E_AUTH);
+    sealed[n / 2] ^= 1;
+    sql_set(&k, "UPDATE tomb SET sealed = ?", sealed, n);
     all_there(&k, &head);
     sql(&k, "DELETE FROM key WHERE row = 3");
     assert_int_equal(rekey(&k, 1), MCX_E_AUTH);
