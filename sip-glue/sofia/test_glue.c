@@ -381,6 +381,72 @@ download_status(struct pair *p, const char *word)
 #define WARNING_136                                                           \
     "399 h.test 136 authentication of the MIKEY-SAKKE I_MESSAGE failed"
 
+/* ---- tables in the background ------------------------------------------- */
+
+static bool
+built(void *arg)
+{
+    static struct ua *ua;
+    static unsigned n;
+
+    if (arg) { /* what to wait for */
+        ua = ((struct ua **)arg)[0];
+        n = count(ua, "tables-built") + 1;
+    }
+    return count(ua, "tables-built") >= n;
+}
+
+/* An own key's tables, and those of a peer who is sealed to again, are built
+ * by the pool though nobody asks; a peer who is new has none. */
+static void
+tables(void **state)
+{
+    struct mcx_bytes id = mcx_bytes_str("22"), to = mcx_bytes_str("33");
+    uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
+    uint8_t pvt[MCX_ECCSI_PT_SIZE], enc[MCX_SAKKE_ENC_SIZE];
+    struct mcx_kms_master *master;
+    struct mcx_user_key *key;
+    struct mcx_kms_pub *pub;
+    struct mcx_ssv ssv = { { 1 } };
+    struct mcx_ring *ring;
+    struct mcx_rsk rsk;
+    struct mcx_ssk ssk;
+    struct ua *alice;
+    struct pair p;
+    int i;
+
+    (void)state;
+    pair_start(&p, true, true);
+    alice = &p.alice;
+    ring = mcx_key_ring(alice->mcx);
+    assert_int_equal(mcx_kms_master_new(&master, NULL, mcx_env_system()),
+                     MCX_OK);
+    mcx_kms_master_public(z, kpak, master);
+    assert_int_equal(mcx_kms_pub_new(&pub, mcx_bytes(z, sizeof z),
+                                     mcx_bytes(kpak, sizeof kpak), NULL),
+                     MCX_OK);
+    assert_int_equal(mcx_kms_master_issue(master, id, &rsk, &ssk, pvt,
+                                          mcx_env_system()), MCX_OK);
+    assert_int_equal(mcx_user_key_new(&key, pub, id, &rsk, &ssk, pvt, NULL),
+                     MCX_OK);
+    assert_false(built(&alice));
+    assert_int_equal(mcx_ring_add_user(ring, "sip:x@y", "kms", 1, key),
+                     MCX_OK);
+    assert_true(step_until(built, NULL, 8000));
+    assert_false(built(&alice));
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(mcx_sakke_seal(enc, pub, to, &ssv), MCX_OK);
+        assert_int_equal(mcx_sakke_prepare_due(pub, to), i == 1);
+        mcx_ring_sealed_to(ring, pub, to);
+    }
+    assert_true(step_until(built, NULL, 8000));
+    assert_false(mcx_sakke_prepare_due(pub, to));
+    pair_stop(&p);
+    mcx_user_key_free(key);
+    mcx_kms_pub_free(pub);
+    mcx_kms_master_free(master);
+}
+
 /* ---- MESSAGE ----------------------------------------------------------- */
 
 static void
@@ -1208,6 +1274,7 @@ main(int argc, char *argv[])
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(create_says_why),
         cmocka_unit_test(tokens),
+        cmocka_unit_test(tables),
         cmocka_unit_test(messages),
         cmocka_unit_test(others_pass),
         cmocka_unit_test(parked),
