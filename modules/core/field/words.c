@@ -61,191 +61,188 @@ mcx_w_mul_q(uint64_t *r, const uint64_t *a, const uint64_t *b)
 
 /* ---- inversion --------------------------------------------------------- */
 
-/* Binary gcd on approximations (T. Pornin, "Optimized Binary GCD for Modular
- * Inversion", 2020).  a and b shrink from x and m; each round does STEP steps
- * on a 64-bit picture of both (their lowest STEP bits and highest 33) and then
- * applies the factors it found to the whole numbers.  u and v follow, divided
- * by 2^STEP modulo m, so that at the end b = 1 = v x.  2 * 1024 - 1 steps
- * suffice whatever x is, and all are made. */
-enum { STEP = 31, ROUNDS = 67 }; /* 67 * 31 >= 2047 */
+/* Division steps (D. J. Bernstein and B.-Y. Yang, "Fast constant-time gcd
+ * computation and modular inversion", 2019): f, g from m, x to +-1, 0 by
+ *   d > 0 and g odd: d, f, g = 1 - d, g, (g - f)/2
+ *   else:            d, f, g = 1 + d, f, (g + (g mod 2) f)/2
+ * of which (49 * 1024 + 57)/17 = 2954 do for numbers of 1024 bits (theorem
+ * 11.2), and all are made.  A round does STEP of them on the lowest 64 bits,
+ * as a matrix T, and then (f, g) = T (f, g)/2^STEP; (v, w) = T (v, w)/2^STEP
+ * mod m follows, so that always f = v x, g = w x; at the end 1/x = +-v.
+ *
+ * Numbers are 17 limbs of STEP bits, of which the last has the sign. */
+enum { STEP = 62, ROUNDS = 48, LIMBS = 17 }; /* 48 * 62 >= 2954 */
+#define STEP_MASK ((UINT64_C(1) << STEP) - 1)
 
-struct factor { int64_t f, g; };
+struct signed_num { int64_t l[LIMBS]; };
 
-/* The pictures of a and b. */
+/* f' = (a f + b g)/2^STEP, g' = (c f + d g)/2^STEP; |a| + |b| and |c| + |d|
+ * are up to 2^STEP. */
+struct matrix { int64_t a, b, c, d; };
+
 static void
-approximate(uint64_t *xa, uint64_t *xb, const uint64_t *a, const uint64_t *b)
+limbs_from(struct signed_num *r, const uint64_t *w)
 {
-    uint64_t a_hi = 0, a_lo = 0, b_hi = 0, b_lo = 0;
-    uint64_t use_hi = UINT64_MAX, use_lo = UINT64_MAX, hi, low;
-    unsigned s;
-    int j;
+    int i;
 
-    for (j = MCX_W - 1; j >= 0; j--) {
-        a_hi ^= (a_hi ^ a[j]) & use_hi;
-        b_hi ^= (b_hi ^ b[j]) & use_hi;
-        a_lo ^= (a_lo ^ a[j]) & use_lo;
-        b_lo ^= (b_lo ^ b[j]) & use_lo;
-        use_lo = use_hi;
-        use_hi &= mcx_is_zero(a[j] | b[j]);
-    }
-    /* Leading zeros of the larger, by halving. */
-    hi = a_hi | b_hi;
-    s = 0;
-    for (j = 32; j > 0; j /= 2) {
-        uint64_t small = mcx_is_zero(hi >> (64 - j));
+    for (i = 0; i < LIMBS; i++) {
+        int at = STEP * i / 64, off = STEP * i % 64;
+        uint64_t v = at < MCX_W ? w[at] >> off : 0;
 
-        s += (unsigned)(small & (uint64_t)j);
-        hi ^= (hi ^ hi << j) & small;
+        if (off > 2 && at + 1 < MCX_W) {
+            v |= w[at + 1] << (64 - off);
+        }
+        r->l[i] = (int64_t)(v & STEP_MASK);
     }
-    a_hi = a_hi << s | a_lo >> 1 >> (63 - s);
-    b_hi = b_hi << s | b_lo >> 1 >> (63 - s);
-    low = (UINT64_C(1) << STEP) - 1;
-    a_hi = (a_hi & ~low) | (a[0] & low);
-    b_hi = (b_hi & ~low) | (b[0] & low);
-    /* One word or less: no picture, the number itself. */
-    *xa = a_hi ^ ((a_hi ^ a[0]) & use_lo);
-    *xb = b_hi ^ ((b_hi ^ b[0]) & use_lo);
 }
 
-/* STEP steps; fa and fb: new a = (a fa.f + b fa.g) / 2^STEP, so for b.  f and
- * g are worked on together as f + 2^32 g; they are from 1 - 2^31 to 2^31. */
-static void
-inner(struct factor *fa, struct factor *fb, uint64_t xa, uint64_t xb)
+/* STEP steps from 'd' on the lowest bits of f and g; the new d. */
+static uint64_t
+steps(struct matrix *t, uint64_t d, uint64_t f, uint64_t g)
 {
-    const uint64_t bias = UINT64_C(0x7fffffff7fffffff);
-    uint64_t v0 = 1, v1 = UINT64_C(1) << 32;
+    uint64_t a = 1, b = 0, c = 0, e = 1;
     int i;
 
     for (i = 0; i < STEP; i++) {
-        uint64_t odd = mcx_mask(xa & 1), t, swap;
-        unsigned char less = 0;
-        mcx_word d;
+        uint64_t odd = mcx_mask(g & 1), neg = mcx_mask(-d >> 63), swap;
 
-        MCX_SBB(less, xa, xb, &d);
-        (void)d;
-        swap = odd & mcx_mask(less);
-        t = (xa ^ xb) & swap;
-        xa ^= t;
-        xb ^= t;
-        t = (v0 ^ v1) & swap;
-        v0 ^= t;
-        v1 ^= t;
-        xa = (xa - (xb & odd)) >> 1;
-        v0 -= v1 & odd;
-        v1 += v1;
+        /* g += +-f, row 2 += +- row 1, where g is odd; minus where d > 0 */
+        g += ((f ^ neg) - neg) & odd;
+        c += ((a ^ neg) - neg) & odd;
+        e += ((b ^ neg) - neg) & odd;
+        swap = neg & odd;
+        /* f + (g - f) is g as it was */
+        f += g & swap;
+        a += c & swap;
+        b += e & swap;
+        d = ((d ^ swap) - swap) + 1;
+        g >>= 1;
+        a += a;
+        b += b;
     }
-    v0 += bias;
-    v1 += bias;
-    fa->f = (int64_t)((v0 & UINT32_MAX) - 0x7fffffff);
-    fa->g = (int64_t)((v0 >> 32) - 0x7fffffff);
-    fb->f = (int64_t)((v1 & UINT32_MAX) - 0x7fffffff);
-    fb->g = (int64_t)((v1 >> 32) - 0x7fffffff);
+    t->a = (int64_t)a;
+    t->b = (int64_t)b;
+    t->c = (int64_t)c;
+    t->d = (int64_t)e;
+    return d;
 }
 
-/* A factor as sign (ones: negative) and size, for -a = ~a + 1 - 2^1024. */
-struct size { uint64_t neg, n; };
-
-static struct size
-size_of(int64_t f)
-{
-    struct size s = { mcx_mask((uint64_t)f >> 63), 0 };
-
-    s.n = ((uint64_t)f ^ s.neg) - s.neg;
-    return s;
-}
-
-/* (top, r) = (a f + b g + m n) / 2^STEP, which is whole; top has a sign. */
-static uint64_t
-combine(uint64_t *r, const uint64_t *a, const uint64_t *b, struct factor x,
-        const uint64_t *m, uint64_t n)
-{
-    struct size f = size_of(x.f), g = size_of(x.g);
-    uint64_t carry = (f.n & f.neg) + (g.n & g.neg), last = 0;
-    mcx_u128 t;
-    int i;
-
-    for (i = 0; i < MCX_W; i++) {
-        t = (mcx_u128)(a[i] ^ f.neg) * f.n + carry;
-        t += (mcx_u128)(b[i] ^ g.neg) * g.n;
-        if (m) {
-            t += (mcx_u128)m[i] * n;
-        }
-        if (i > 0) {
-            r[i - 1] = last >> STEP | (uint64_t)t << (64 - STEP);
-        }
-        last = (uint64_t)t;
-        carry = (uint64_t)(t >> 64);
-    }
-    carry -= (f.n & f.neg) + (g.n & g.neg);
-    r[MCX_W - 1] = last >> STEP | carry << (64 - STEP);
-    return (uint64_t)((int64_t)carry >> STEP);
-}
-
-/* r = |r|, where top is its sign; ones when it was negative. */
-static uint64_t
-absolute(uint64_t *r, uint64_t top)
-{
-    uint64_t neg = mcx_mask(top >> 63);
-    unsigned char carry = (unsigned char)(neg & 1);
-    mcx_word t;
-    int i;
-
-    for (i = 0; i < MCX_W; i++) {
-        MCX_ADC(carry, r[i] ^ neg, 0, &t);
-        r[i] = t;
-    }
-    return neg;
-}
-
-/* r = (u f + v g) / 2^STEP mod m; u, v < m, |f| + |g| <= 2^STEP: the sum with
- * n m is from -m to 2m. */
 static void
-combine_mod(uint64_t *r, const uint64_t *u, const uint64_t *v,
-            struct factor x, const uint64_t *m, uint64_t k)
+apply(const struct matrix *t, struct signed_num *f, struct signed_num *g)
 {
-    uint64_t low = u[0] * (uint64_t)x.f + v[0] * (uint64_t)x.g;
-    uint64_t n = low * k & ((UINT64_C(1) << STEP) - 1), neg, t[MCX_W], top;
+    mcx_i128 x = 0, y = 0;
     int i;
 
-    top = combine(r, u, v, x, m, n);
-    neg = mcx_mask(top >> 63);
-    for (i = 0; i < MCX_W; i++) {
-        t[i] = m[i] & neg;
+    for (i = 0; i < LIMBS; i++) {
+        int64_t u = f->l[i], v = g->l[i];
+
+        x += (mcx_i128)t->a * u + (mcx_i128)t->b * v;
+        y += (mcx_i128)t->c * u + (mcx_i128)t->d * v;
+        if (i > 0) {
+            f->l[i - 1] = (int64_t)((uint64_t)x & STEP_MASK);
+            g->l[i - 1] = (int64_t)((uint64_t)y & STEP_MASK);
+        }
+        x >>= STEP;
+        y >>= STEP;
     }
-    top += mcx_w_add(r, r, t);
-    mcx_w_reduce(r, top & 1, m);
+    f->l[LIMBS - 1] = (int64_t)x;
+    g->l[LIMBS - 1] = (int64_t)y;
+}
+
+/* The multiple n of m for one row: with m added to v and w where they are
+ * negative, the row's sum is from -2^STEP m to 2^STEP m; less 0 to 2^STEP - 1
+ * times m, so that the lowest STEP bits vanish, it stays above -2^(STEP+1) m:
+ * v and w are from -2m to m always.  'low' is the row's lowest limb. */
+static int64_t
+multiple(int64_t p, int64_t q, const struct signed_num *v,
+         const struct signed_num *w, uint64_t low, uint64_t k)
+{
+    int64_t n = (p & (v->l[LIMBS - 1] >> 63)) + (q & (w->l[LIMBS - 1] >> 63));
+
+    /* k = -1/m: low + m n vanishes for n = low k */
+    return n - (int64_t)(((uint64_t)n - low * k) & STEP_MASK);
+}
+
+static void
+apply_mod(const struct matrix *t, struct signed_num *v, struct signed_num *w,
+          const struct signed_num *m, uint64_t k)
+{
+    int64_t n, o;
+    mcx_i128 x = 0, y = 0;
+    int i;
+
+    n = multiple(t->a, t->b, v, w,
+                 (uint64_t)t->a * (uint64_t)v->l[0]
+                     + (uint64_t)t->b * (uint64_t)w->l[0], k);
+    o = multiple(t->c, t->d, v, w,
+                 (uint64_t)t->c * (uint64_t)v->l[0]
+                     + (uint64_t)t->d * (uint64_t)w->l[0], k);
+    for (i = 0; i < LIMBS; i++) {
+        int64_t r = v->l[i], s = w->l[i];
+
+        x += (mcx_i128)t->a * r + (mcx_i128)t->b * s + (mcx_i128)m->l[i] * n;
+        y += (mcx_i128)t->c * r + (mcx_i128)t->d * s + (mcx_i128)m->l[i] * o;
+        if (i > 0) {
+            v->l[i - 1] = (int64_t)((uint64_t)x & STEP_MASK);
+            w->l[i - 1] = (int64_t)((uint64_t)y & STEP_MASK);
+        }
+        x >>= STEP;
+        y >>= STEP;
+    }
+    v->l[LIMBS - 1] = (int64_t)x;
+    w->l[LIMBS - 1] = (int64_t)y;
+}
+
+/* v = (v + m where 'add' is ones), negated where 'neg' is. */
+static void
+adjust(struct signed_num *v, const struct signed_num *m, int64_t add,
+       int64_t neg)
+{
+    int64_t carry = 0;
+    int i;
+
+    for (i = 0; i < LIMBS; i++) {
+        int64_t t = v->l[i] + (m->l[i] & add);
+
+        carry += (t ^ neg) - neg;
+        v->l[i] = i < LIMBS - 1 ? (int64_t)((uint64_t)carry & STEP_MASK)
+                                : carry;
+        carry >>= STEP;
+    }
 }
 
 void
 mcx_w_inv(uint64_t *r, const uint64_t *x, const uint64_t *m, uint64_t k)
 {
-    uint64_t n[8][MCX_W] = { { 0 } };
-    uint64_t *a = n[0], *b = n[1], *u = n[2], *v = n[3];
-    uint64_t *a2 = n[4], *b2 = n[5], *u2 = n[6], *v2 = n[7];
+    struct signed_num f, g, v, w, n;
+    struct matrix t;
+    uint64_t d = 1;
     int i;
 
-    memcpy(a, x, sizeof n[0]);
-    memcpy(b, m, sizeof n[0]);
-    u[0] = 1;
+    limbs_from(&n, m);
+    limbs_from(&g, x);
+    f = n;
+    memset(&v, 0, sizeof v);
+    memset(&w, 0, sizeof w);
+    w.l[0] = 1;
     for (i = 0; i < ROUNDS; i++) {
-        struct factor fa, fb;
-        uint64_t xa, xb, neg, *t;
-
-        approximate(&xa, &xb, a, b);
-        inner(&fa, &fb, xa, xb);
-        neg = absolute(a2, combine(a2, a, b, fa, NULL, 0));
-        fa.f = (int64_t)(((uint64_t)fa.f ^ neg) - neg);
-        fa.g = (int64_t)(((uint64_t)fa.g ^ neg) - neg);
-        neg = absolute(b2, combine(b2, a, b, fb, NULL, 0));
-        fb.f = (int64_t)(((uint64_t)fb.f ^ neg) - neg);
-        fb.g = (int64_t)(((uint64_t)fb.g ^ neg) - neg);
-        combine_mod(u2, u, v, fa, m, k);
-        combine_mod(v2, u, v, fb, m, k);
-        t = a, a = a2, a2 = t;
-        t = b, b = b2, b2 = t;
-        t = u, u = u2, u2 = t;
-        t = v, v = v2, v2 = t;
+        d = steps(&t, d, (uint64_t)f.l[0] | (uint64_t)f.l[1] << STEP,
+                  (uint64_t)g.l[0] | (uint64_t)g.l[1] << STEP);
+        apply(&t, &f, &g);
+        apply_mod(&t, &v, &w, &n, k);
     }
-    memcpy(r, v, sizeof n[0]);
-    mcx_wipe(n, sizeof n);
+    /* -2m < v < m: above -m, then the sign of f, then from 0 */
+    adjust(&v, &n, v.l[LIMBS - 1] >> 63, f.l[LIMBS - 1] >> 63);
+    adjust(&v, &n, v.l[LIMBS - 1] >> 63, 0);
+    for (i = 0; i < MCX_W; i++) {
+        int at = 64 * i / STEP, off = 64 * i % STEP;
+
+        r[i] = (uint64_t)v.l[at] >> off
+               | (uint64_t)v.l[at + 1] << (STEP - off);
+    }
+    mcx_wipe(&f, sizeof f);
+    mcx_wipe(&g, sizeof g);
+    mcx_wipe(&v, sizeof v);
+    mcx_wipe(&w, sizeof w);
+    mcx_wipe(&t, sizeof t);
 }
