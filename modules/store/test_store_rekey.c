@@ -1,7 +1,8 @@
 /* test_store_rekey.c -- a store under another key-encryption key, and an audit
  * log in several files: everything is there afterwards, nothing opens with the
  * old key, a process killed at any moment (KILLS times) leaves all of the old
- * or all of the new.  MCX_TEST_SEED repeats a run. */
+ * or all of the new.  MCX_TEST_SEED repeats a run, MCX_TEST_ROUNDS is another
+ * number of kills. */
 #include <config.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -271,7 +272,8 @@ test_not_now(void **state)
 static void
 test_kill(void **state)
 {
-    int i, at = 0, turned = 0, n = KILLS;
+    const char *rounds = getenv("MCX_TEST_ROUNDS");
+    int i, at = 0, turned = 0, n = rounds ? atoi(rounds) : KILLS;
     struct mcx_store_head head;
     struct kit k;
 
@@ -280,7 +282,7 @@ test_kill(void **state)
     fill(&k, &head);
     for (i = 0; i < n; i++) {
         /* From before the first page is written to after the last. */
-        struct timespec ts = { 0, (long)(draw() % 1200) * 1000 };
+        struct timespec ts = { 0, (long)(draw() % 500) * 1000 };
         struct mcx_store_db *db;
         int status, fds[2];
         pid_t child;
