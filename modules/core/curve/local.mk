@@ -64,8 +64,26 @@ check-ct: test_ct_sakke$(EXEEXT) test_ct_eccsi$(EXEEXT)
 	$(srcdir)/modules/core/curve/check-ct ./test_ct_sakke $(CT_CPUS)
 .PHONY: check-ct
 
+# The same tests over back-ends that assert the bounds they state.
 if HAVE_CMOCKA
-CURVE_TESTS = test_curve
+CURVE_TESTS = test_curve test_curve_bounds
+check_LTLIBRARIES += libcore-bounds.la
+libcore_bounds_la_SOURCES = modules/core/curve/be_portable.c
+libcore_bounds_la_CPPFLAGS = $(AM_CPPFLAGS) -DMCX_DEBUG_BOUNDS
+if HAVE_X86
+check_LTLIBRARIES += libcore-adx-bounds.la libcore-ifma-bounds.la
+libcore_adx_bounds_la_SOURCES = modules/core/curve/be_adx.c
+libcore_adx_bounds_la_CPPFLAGS = $(AM_CPPFLAGS) -DMCX_DEBUG_BOUNDS
+libcore_adx_bounds_la_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
+libcore_ifma_bounds_la_SOURCES = modules/core/curve/be_ifma.c
+libcore_ifma_bounds_la_CPPFLAGS = $(AM_CPPFLAGS) -DMCX_DEBUG_BOUNDS
+libcore_ifma_bounds_la_CFLAGS = $(AM_CFLAGS) $(IFMA_CFLAGS)
+X86_BOUNDS_LIBS = libcore-adx-bounds.la libcore-ifma-bounds.la
+endif
+test_curve_bounds_SOURCES = modules/core/curve/test_curve.c
+test_curve_bounds_CPPFLAGS = $(test_curve_CPPFLAGS)
+test_curve_bounds_LDADD = libcore-bounds.la $(X86_BOUNDS_LIBS) \
+	libident-ref.la $(CORE_TEST_LIBS)
 check_PROGRAMS += $(CURVE_TESTS)
 TESTS += $(CURVE_TESTS)
 test_curve_SOURCES = modules/core/curve/test_curve.c

@@ -472,6 +472,23 @@ chain_sqr(struct raw *re, struct raw *im, uint64_t b[2][MCX_H])
  * two squarings a + i b; nb is -b. */
 struct fe2_factor { fe a, b, nb; };
 
+/* Below 'times' N, once the carries have run? */
+#ifdef MCX_DEBUG_BOUNDS
+#define R_CHECK(r, times) assert(raw_below((r), (times)))
+static inline bool
+raw_below(const struct raw *r, uint64_t times)
+{
+    _Alignas(64) uint64_t l[MCX_H];
+    struct raw t = *r;
+
+    raw_carry(&t);
+    raw_store(l, &t);
+    return (l[22] | l[23]) == 0 && l[21] <= times * (mcx_h_n[21] + 1);
+}
+#else
+#define R_CHECK(r, times) ((void)0)
+#endif
+
 /* f = f^2 (a_i + i), or f^4 (a_i + i b_i) where two[i], for n of them, one
  * after the other.  Between the blocks re < 7N and im < 4N: a square's parts
  * are below 1.1N and 2.2N; a, b and -b are numbers of the lanes, far below N,
@@ -487,12 +504,20 @@ fe2_blocks(struct fe2 *f, const struct fe2_factor *s, const uint8_t *two,
     int i, j;
 
     for (i = 0; i < n; i++) {
+        R_CHECK(&re, 7);
+        R_CHECK(&im, 4);
         chain_sqr(&re, &im, b);
+        R_CHECK(&re, 2);
+        R_CHECK(&im, 3);
         if (two[i]) {
             chain_sqr(&re, &im, b);
+            R_CHECK(&re, 2);
+            R_CHECK(&im, 3);
             raw_carry(&re);
             raw_carry(&im);
             raw_mul_complex(&re, &im, s[i].a.l, s[i].b.l, s[i].nb.l);
+            R_CHECK(&re, 2);
+            R_CHECK(&im, 2);
             continue;
         }
         raw_carry(&re);

@@ -46,7 +46,8 @@ libident_ref_la_SOURCES = \
 libident_ref_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 IDENT_TEST_LIBS = libident-ref.la $(CORE_TEST_LIBS)
 IDENT_TESTS = test_ident_math test_sakke test_eccsi test_ident_keys \
-	test_uid test_ident_oom test_peers test_p256 test_signers
+	test_uid test_ident_oom test_peers test_p256 test_signers \
+	test_fallback
 check_PROGRAMS += $(IDENT_TESTS)
 TESTS += $(IDENT_TESTS)
 IDENT_TEST_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
@@ -79,6 +80,12 @@ test_ident_keys_SOURCES = modules/core/ident/test_ident_keys.c \
 	modules/core/ident/test_kit.h
 test_ident_keys_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
 test_ident_keys_LDADD = $(IDENT_TEST_LIBS)
+test_fallback_SOURCES = modules/core/ident/test_fallback.c \
+	modules/core/ident/test_kit.h
+test_fallback_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_fallback_LDADD = $(IDENT_TEST_LIBS)
+test_fallback_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=mcx_ops,--wrap=mcx_ops_fall_back
 test_peers_SOURCES = modules/core/ident/test_peers.c \
 	modules/core/ident/test_kit.h
 test_peers_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)

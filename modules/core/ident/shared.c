@@ -54,6 +54,42 @@ batch_agrees(const struct mcx_ops *ops, const void *lines, const uint8_t *r,
     return mcx_secret_eq(v[MCX_BATCH - 3], w, sizeof v[0]);
 }
 
+/* (-s, sc), of order 4: y^2 = x(x^2 - 3) = 6s = -3c^2 = (sc)^2. */
+static void
+order_4(uint8_t pt[MCX_PT])
+{
+    uint64_t w[MCX_W];
+
+    pt[0] = 0x04;
+    (void)mcx_w_sub(w, mcx_w_p, mcx_w_s);
+    mcx_w_write(pt + 1, w);
+    mcx_w_montmul(w, mcx_w_s, mcx_w_c, mcx_w_p, mcx_w_p_k);
+    mcx_w_montmul(w, w, mcx_w_p_r2, mcx_w_p, mcx_w_p_k);
+    mcx_w_write(pt + 1 + 8 * MCX_W, w);
+}
+
+/* The check of an RSK: with Z = [k]P and 'lines' those of Z and, for want of
+ * others, in P's place too, K = [1/k(l + 1)]P passes and no other. */
+static bool
+check_agrees(const struct mcx_ops *ops, const struct mcx_point_table *p,
+             const void *lines, const uint64_t k[MCX_W],
+             const uint64_t l[MCX_W], const uint8_t other[MCX_PT])
+{
+    static const uint64_t one[MCX_W] = { 1 };
+    uint64_t n[MCX_W];
+    uint8_t key[MCX_PT], four[MCX_PT];
+
+    order_4(four);
+    mcx_w_reduce(n, mcx_w_add(n, l, one), mcx_w_q);
+    mcx_w_mul_q(n, n, k);
+    mcx_w_inv(n, n, mcx_w_q, mcx_w_q_k);
+    return ops->mul(key, p, n, NULL, NULL, NULL, NULL, NULL)
+           && ops->gives_g(lines, lines, l, key)
+           && !ops->gives_g(lines, lines, l, other)
+           && ops->order_q(key) && ops->order_q(other)
+           && ops->is_point(four) && !ops->order_q(four);
+}
+
 /* <[k]P, [l]P> = g^(kl), the points and the power by 'ops', the pairing by
  * both: a wrong product anywhere breaks it. */
 bool
@@ -79,6 +115,7 @@ mcx_ops_agree(const struct mcx_ops *ops, const struct mcx_point_table *p,
         || !ops->lines(lines, kp, work)
         || !ops->pair(v, &defined, lines, lp)
         || !mcx_secret_eq(v, w, sizeof v)
+        || !check_agrees(ops, p, lines, k, l, lp)
         || !batch_agrees(ops, lines, lp, w, work)
         || !ops->mul_is(klp, p, kl) || ops->mul_is(klp, p, k)) {
         return false;
