@@ -267,6 +267,35 @@ MCX_API mcx_err mcx_kw_mac(uint8_t out[MCX_KW_MAC_SIZE],
                            const struct mcx_kw_key *key,
                            struct mcx_bytes text) MCX_MUST_USE;
 
+/* ---- signatures under X.509 certificates -------------------------------- */
+
+enum {
+    MCX_X509_SIG_SIZE = 64,   /* ECDSA, P-256, SHA-256: r | s */
+    MCX_X509_DER_MAX = 8192,
+    MCX_SHA256_SIZE = 32
+};
+/* SHA-256. */
+MCX_API mcx_err mcx_x509_digest(uint8_t out[MCX_SHA256_SIZE],
+                                struct mcx_bytes text) MCX_MUST_USE;
+/* Signs 'text' with the P-256 key 'key_pem'.  MCX_E_CONFIG: it is none;
+ * MCX_E_INTERNAL. */
+MCX_API mcx_err mcx_x509_sign(uint8_t sig[MCX_X509_SIG_SIZE],
+                              struct mcx_bytes key_pem,
+                              struct mcx_bytes text) MCX_MUST_USE;
+/* The first certificate of 'pem'; '*n' is the room on entry.  MCX_E_CONFIG,
+ * MCX_E_TOOBIG. */
+MCX_API mcx_err mcx_x509_der(uint8_t *out, size_t *n,
+                             struct mcx_bytes pem) MCX_MUST_USE;
+/* Did 'uri' sign 'text'?  The certificate 'der' must lead to one of 'ca_pem'
+ * at 'now_unix' without others in between, may be used for signatures, has
+ * 'uri' among its subjectAltName URIs, octet for octet, and a P-256 key.
+ * MCX_E_AUTH: no; MCX_E_CONFIG: no certificate in 'ca_pem'; MCX_E_NOMEM. */
+MCX_API mcx_err mcx_x509_verify(struct mcx_bytes ca_pem, struct mcx_bytes der,
+                                const char *uri, int64_t now_unix,
+                                struct mcx_bytes text,
+                                const uint8_t sig[MCX_X509_SIG_SIZE])
+    MCX_MUST_USE;
+
 /* ---- sealing: octets that go to a disk --------------------------------- */
 
 enum {

@@ -229,6 +229,23 @@ MCX_API mcx_err mcx_krr_read(struct mcx_krr *out, struct mcx_bytes xml,
  * something is missing or no URI. */
 MCX_API mcx_err mcx_krr_write(char **out, size_t *n,
                               const struct mcx_krr *krr) MCX_MUST_USE;
+/* Puts a signature into 'plain', which mcx_krr_write() made: XML-DSig,
+ * enveloped, ECDSA-SHA-256 with the P-256 key 'key_pem', the first certificate
+ * of 'cert_pem' in KeyInfo.  MCX_E_ARG: another document; MCX_E_CONFIG: key or
+ * certificate. */
+MCX_API mcx_err mcx_krr_sign(char **out, size_t *n, struct mcx_bytes plain,
+                             struct mcx_bytes cert_pem,
+                             struct mcx_bytes key_pem) MCX_MUST_USE;
+/* Is 'xml', which mcx_krr_read() has taken, signed by its 'entity'?  Taken is
+ * one Signature, the last element of the document, with one Reference to the
+ * document element by its Id or by "", enveloped; algorithms as above; one
+ * X509Certificate, judged by mcx_x509_verify() with 'ca_pem'.  Signatures of
+ * embedded documents are not judged.
+ * MCX_E_POLICY: no signature, or another form; MCX_E_AUTH: it is wrong, or its
+ * certificate is not one for 'entity'; MCX_E_CONFIG: 'ca_pem'; MCX_E_NOMEM. */
+MCX_API mcx_err mcx_krr_verify(struct mcx_bytes xml, const char *entity,
+                               struct mcx_bytes ca_pem, int64_t now_unix,
+                               struct mcx_text *text) MCX_MUST_USE;
 
 /* ---- mcptt-info -------------------------------------------------------- */
 

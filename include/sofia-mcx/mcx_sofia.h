@@ -48,10 +48,12 @@
  *               redirect response (TS 33.180 5.2.8); no: it does not
  *   redirect-kms  KMSs, as in the user profile, that a redirect response may
  *               send us to; without it none is obeyed
- *   redirect-unsigned  no (default): one without a signature is refused, and
- *               as no signature can be judged yet, every one is; yes: they
- *               are taken as they come, which is for networks where nobody
- *               else can answer for the peer */
+ *   redirect-ca  PEM file with the authorities under which receivers sign
+ *               redirect responses (X.509, subjectAltName their URI)
+ *   redirect-cert, redirect-key  PEM files: ours are signed with these
+ *   redirect-unsigned  no (default): one that is not signed so is refused;
+ *               yes: they are taken as they come, which is for networks where
+ *               nobody else can answer for the peer */
 #ifndef MCX_SOFIA_H
 #define MCX_SOFIA_H
 

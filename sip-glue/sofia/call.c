@@ -273,6 +273,7 @@ void
 mcxs_judge_free(struct mcxs_judge *j)
 {
     free(j->verdict.value);
+    mcx_kms_text_free(j->krr.xml, j->krr.n);
     mcx_key_unref(j->verdict.key);
     mcxs_unref(j->mcx, j->nh);
     su_home_deinit(j->home);
@@ -347,6 +348,10 @@ judge_offer(struct mcxh_job *job)
                                     &j->why);
     if (j->err == MCX_OK) {
         j->err = same_peer(j);
+    }
+    if (j->err != MCX_OK && j->hold) {
+        mcx_kms_text_free(j->krr.xml, j->krr.n); /* of the try before */
+        mcxs_redirect_make_sdp(&j->krr, j->mcx, j->call.sdp, &j->why);
     }
     /* One that may be tried again is not entered yet; without a held INVITE
      * nobody would try. */

@@ -33,6 +33,7 @@ struct mcxs_judge {
     bool resume;
     mcx_err err;
     struct mcx_why why;
+    struct mcxs_krr krr; /* goes with a refusal; NULL: none does */
     struct mcxs_hold *hold;
 };
 

@@ -205,16 +205,15 @@ mcxs_call_in_judged(struct mcxs_judge *j)
         return; /* the beat goes on with it */
     }
     h->judge = NULL;
-    if (err != MCX_OK) {
-        mcxs_redirect_make_sdp(&krr, mcx, j->call.sdp, &why);
-    }
+    krr = j->krr;
+    j->krr = (struct mcxs_krr){ NULL, 0 };
     mcxs_judge_free(j);
     if (err == MCX_OK) {
         give_back(h);
     } else {
         refuse_with(h, err, &why, warn_306, &krr);
-        mcx_kms_text_free(krr.xml, krr.n);
     }
+    mcx_kms_text_free(krr.xml, krr.n);
 }
 
 int

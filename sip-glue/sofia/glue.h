@@ -78,6 +78,12 @@ struct mcx_s {
     struct mcxs_hold *holds;
     atomic_bool tables_queued; /* a job that builds tables */
 
+    /* Of redirect.c; not changed after the start.  SECRET, guarded. */
+    struct mcxs_pem {
+        char *p;
+        size_t n;
+    } krr_ca, krr_cert, krr_key;
+
     mcx_token_f *token_callback;
     pthread_mutex_t token_lock;
     char *token; /* SECRET, guarded; NULL: none */
@@ -239,9 +245,12 @@ char *mcxs_warning(su_home_t *home, const mcx_t *mcx, unsigned code,
 
 /* ---- redirect.c ---- */
 
-/* The document that goes with a refusal, when 'why' says that the I_MESSAGE
- * 'mikey' (an offer: the one in 'sdp') names a KMS that we do not take;
- * '*xml' NULL: none goes.  Free with mcx_kms_text_free(). */
+/* Reads the files of the settings.  MCX_E_CONFIG and 'text'. */
+mcx_err mcxs_redirect_start(mcx_t *mcx, struct mcx_text *text) MCX_MUST_USE;
+void mcxs_redirect_stop(mcx_t *mcx);
+/* Pool.  The document that goes with a refusal, when 'why' says that the
+ * I_MESSAGE 'mikey' (an offer: the one in 'sdp') names a KMS that we do not
+ * take; 'xml' NULL: none goes.  Free with mcx_kms_text_free(). */
 struct mcxs_krr {
     char *xml;
     size_t n;

@@ -26,6 +26,7 @@ struct mcxs_held {
     const struct mcxh_mod *mod;
     struct mcx_answer answer;
     struct mcx_why why;
+    struct mcxs_krr krr; /* goes with a refusal; NULL: none does */
     mcx_err err;
     bool judged, on_pool, answered, parked, resume;
     int64_t until_ms, parked_until_ms;
@@ -75,6 +76,7 @@ release(struct mcxs_held *h)
         mcxs_unpark(mcx);
     }
     wipe_answer(&h->answer);
+    mcx_kms_text_free(h->krr.xml, h->krr.n);
     mcxs_event_free(h->event);
     mcxs_rq_free(&h->r);
     free(h);
@@ -156,10 +158,7 @@ settle(struct mcxs_held *h, bool sent)
 static void
 refuse(struct mcxs_held *h)
 {
-    const struct mcx_part *mikey = mcxs_mime_find(&h->r.body,
-                                                  MCX_MIME_MIKEY);
     struct mcx_answer a = h->answer;
-    struct mcxs_krr krr = { NULL, 0 };
     int status = h->answer.status >= 300 ? h->answer.status
                                          : mcxs_status_of(h->err);
 
@@ -167,16 +166,14 @@ refuse(struct mcxs_held *h)
         a.warning = MCX_WARN_MIKEY;
         a.warning_text = MCX_WARN_MIKEY_TEXT;
     }
-    if (status == 488 && mikey && !a.body) {
-        mcxs_redirect_make(&krr, h->mcx, mikey->body, &h->why);
-        a.content_type = krr.xml ? MCX_MIME_KRR : NULL;
-        a.body = krr.xml;
-        a.body_n = krr.n;
+    if (status == 488 && h->krr.xml && !a.body) {
+        a.content_type = MCX_MIME_KRR;
+        a.body = h->krr.xml;
+        a.body_n = h->krr.n;
     }
     mcxs_refused(h->mcx, MCX_AREA_SIP, status, h->err, &h->why,
                  h->r.rq.from);
     respond(h, status, &a);
-    mcx_kms_text_free(krr.xml, krr.n);
     settle(h, true);
     release(h);
 }
@@ -200,11 +197,18 @@ static void
 judge(struct mcxh_job *job)
 {
     struct mcxs_held *h = (struct mcxs_held *)job;
+    const struct mcx_part *mikey;
 
     h->r.rq.resume = h->resume;
     h->err = h->mod->desc->judge(h->mod->state, &h->r.rq, &h->answer,
                                  &h->why);
     h->judged = true;
+    mikey = h->err != MCX_OK ? mcxs_mime_find(&h->r.body, MCX_MIME_MIKEY)
+                             : NULL;
+    if (mikey) {
+        mcx_kms_text_free(h->krr.xml, h->krr.n); /* of the try before */
+        mcxs_redirect_make(&h->krr, h->mcx, mikey->body, &h->why);
+    }
 }
 
 static void

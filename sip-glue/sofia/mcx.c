@@ -314,6 +314,7 @@ make(mcx_t *mcx, tagi_t const *tags, struct mcx_text *text)
     MCX_TRY(mcx_keys_new(&table->keys, mcx->env, KEYS_MAX));
     MCX_TRY(mcx_replay_new(&table->replay, MCX_REPLAY_DEFAULT_MAX));
     MCX_TRY(load_keys(mcx, text));
+    MCX_TRY(mcxs_redirect_start(mcx, text));
     mcx->post = mcxs_post_new(mcx->root);
     if (!mcx->post) {
         return MCX_E_NOMEM;
@@ -434,6 +435,7 @@ mcx_destroy(mcx_t *mcx)
     mcx_ring_free(mcx->host.table.ring);
     mcx_config_free(mcx->config);
     mcxs_token_end(mcx);
+    mcxs_redirect_stop(mcx);
     tl_vfree(mcx->nua_tags);
     pthread_cond_destroy(&mcx->calls_wake);
     pthread_mutex_destroy(&mcx->calls_lock);

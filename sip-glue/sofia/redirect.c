@@ -8,9 +8,10 @@
  * settings list and whose certificate is there; it must be about the very
  * message that was sent.
  *
- * SPEC-NOT TS 33.180 D.4 signature: a receiver holds ECCSI keys, not the
- * X.509 certificate that D.4 signs with.  So ours go out without, and
- * incoming ones need `redirect-unsigned = yes`. */
+ * Signatures (X.509, D.4): ours when `redirect-cert` and `redirect-key` are
+ * set; of others, against `redirect-ca`, unless `redirect-unsigned = yes`.
+ * One is judged on the loop, at most once for a request of ours; ours are
+ * made on the pool, where the refusal was found. */
 #include <config.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,75 @@ is_yes(mcx_t *mcx, const char *name, bool fallback)
     const char *v = mcx_setting(mcx, NULL, name);
 
     return v ? strcmp(v, "yes") == 0 : fallback;
+}
+
+/* ---- settings ---------------------------------------------------------- */
+
+enum { PEM_MAX = 65536 };
+
+static mcx_err
+read_pem(struct mcxs_pem *out, mcx_t *mcx, const char *name,
+         struct mcx_text *text)
+{
+    const char *path = mcx_setting(mcx, NULL, name);
+    char *s = NULL;
+    size_t n = 0;
+
+    if (!path) {
+        return MCX_OK;
+    }
+    if (mcx->env->read_file(mcx->env->ctx, path, PEM_MAX, &s, &n) == MCX_OK
+        && n > 0) {
+        out->p = mcx_guard_new(n);
+    }
+    if (out->p) {
+        memcpy(out->p, s, n);
+        out->n = n;
+    }
+    mcx_kms_text_free(s, n);
+    if (!out->p) {
+        snprintf(text->s, sizeof text->s, "%s = %.200s: cannot be read",
+                 name, path);
+        return MCX_E_CONFIG;
+    }
+    return MCX_OK;
+}
+
+static struct mcx_bytes
+pem(const struct mcxs_pem *p)
+{
+    return mcx_bytes(p->p, p->n);
+}
+
+mcx_err
+mcxs_redirect_start(mcx_t *mcx, struct mcx_text *text)
+{
+    uint8_t sig[MCX_X509_SIG_SIZE];
+
+    MCX_TRY(read_pem(&mcx->krr_ca, mcx, "redirect-ca", text));
+    MCX_TRY(read_pem(&mcx->krr_cert, mcx, "redirect-cert", text));
+    MCX_TRY(read_pem(&mcx->krr_key, mcx, "redirect-key", text));
+    if (!mcx->krr_cert.p != !mcx->krr_key.p) {
+        snprintf(text->s, sizeof text->s,
+                 "redirect-cert and redirect-key: both or neither");
+        return MCX_E_CONFIG;
+    }
+    if (mcx->krr_key.p
+        && mcx_x509_sign(sig, pem(&mcx->krr_key), mcx_bytes_str("try"))
+               != MCX_OK) {
+        snprintf(text->s, sizeof text->s,
+                 "redirect-key: expected a P-256 key in PEM");
+        return MCX_E_CONFIG;
+    }
+    return MCX_OK;
+}
+
+void
+mcxs_redirect_stop(mcx_t *mcx)
+{
+    mcx_guard_free(mcx->krr_ca.p);
+    mcx_guard_free(mcx->krr_cert.p);
+    mcx_guard_free(mcx->krr_key.p);
 }
 
 /* ---- made -------------------------------------------------------------- */
@@ -95,6 +165,29 @@ fill(struct mcx_krr *krr, mcx_t *mcx, const struct mcx_mikey_msg *msg,
     mcx_ring_each(mcx->host.table.ring, add_own, &own);
 }
 
+/* Unsigned, it is of use to those who ask for no signature. */
+static void
+sign_it(struct mcxs_krr *out, mcx_t *mcx)
+{
+    char *xml = NULL;
+    size_t n = 0;
+    mcx_err err;
+
+    if (!mcx->krr_key.p) {
+        return;
+    }
+    err = mcx_krr_sign(&xml, &n, mcx_bytes(out->xml, out->n),
+                       pem(&mcx->krr_cert), pem(&mcx->krr_key));
+    if (err != MCX_OK) {
+        mcx_log(mcx->env, MCX_AREA_SIP, 3,
+                "KMS redirect response not signed: %s", mcx_err_text(err));
+        return;
+    }
+    mcx_kms_text_free(out->xml, out->n);
+    out->xml = xml;
+    out->n = n;
+}
+
 void
 mcxs_redirect_make(struct mcxs_krr *out, mcx_t *mcx, struct mcx_bytes mikey,
                    const struct mcx_why *why)
@@ -117,6 +210,7 @@ mcxs_redirect_make(struct mcxs_krr *out, mcx_t *mcx, struct mcx_bytes mikey,
         /* A hidden initiator, or another KMS than ours there is not: the
          * writer says so, and the 488 goes without. */
         if (mcx_krr_write(&out->xml, &out->n, krr) == MCX_OK) {
+            sign_it(out, mcx);
             mcxh_count(&mcx->host.counters, "sip.redirect-made");
         }
     }
@@ -222,14 +316,39 @@ about_ours(const struct mcxs_out *o, const struct mcx_krr *krr,
     return MCX_OK;
 }
 
+/* Did the one it is from, the receiver, sign it?  Somebody between us, whose
+ * document may embed the receiver's, is not believed by this. */
+static mcx_err
+check_signature(const struct mcxs_out *o, const struct mcx_krr *krr,
+                struct mcx_bytes xml, struct mcx_why *why)
+{
+    mcx_t *mcx = o->mcx;
+    struct mcx_text text = { "no redirect-ca is set" };
+    mcx_err err = MCX_E_POLICY;
+
+    if (is_yes(mcx, "redirect-unsigned", false)) {
+        return MCX_OK;
+    }
+    if (strcmp(krr->entity, krr->receiver) != 0) {
+        snprintf(text.s, sizeof text.s, "it is not the receiver's own");
+    } else if (mcx->krr_ca.p) {
+        err = mcx_krr_verify(xml, krr->entity, pem(&mcx->krr_ca),
+                             mcx->env->unix_ms(mcx->env->ctx) / 1000, &text);
+    }
+    if (err == MCX_OK || err == MCX_E_NOMEM) {
+        return err;
+    }
+    mcx_log(mcx->env, MCX_AREA_SIP, 5, "KMS redirect response: %s", text.s);
+    return MCX_REFUSE(why, MCX_R_SIGNATURE, "KRR", 0, "TS 33.180 D.4");
+}
+
 /* The first of those proposed that we may and can use. */
 static mcx_err
-choose(struct mcxs_out *o, const struct mcx_krr *krr, struct mcx_why *why)
+choose(struct mcxs_out *o, const struct mcx_krr *krr, struct mcx_bytes xml,
+       struct mcx_why *why)
 {
     MCX_TRY(about_ours(o, krr, why));
-    if (!is_yes(o->mcx, "redirect-unsigned", false)) {
-        return MCX_REFUSE(why, MCX_R_SIGNATURE, "KRR", 0, CLAUSE);
-    }
+    MCX_TRY(check_signature(o, krr, xml, why));
     for (size_t i = 0; i < krr->n_kms; i++) {
         if (listed(o->mcx, krr->kms[i]) && usable(o->mcx, krr->kms[i])) {
             o->out.kms = su_strdup(o->home, krr->kms[i]);
@@ -253,7 +372,7 @@ follow(struct mcxs_out *o, struct mcx_bytes xml, struct mcx_why *why)
         err = MCX_REFUSE(why, MCX_R_XML, "KRR", 0, "TS 33.180 D.4");
     }
     if (err == MCX_OK) {
-        err = choose(o, krr, why);
+        err = choose(o, krr, xml, why);
     }
     free(krr);
     return err;

@@ -41,8 +41,14 @@ struct app_program {
       "say which KMS is ours when a message names another" },                 \
     { "redirect-kms", MCX_OPT_TEXT, NULL, 0, 0, NULL,                         \
       "KMSs that a redirect response may send us to" },                       \
+    { "redirect-ca", MCX_OPT_PATH, NULL, 0, 0, NULL,                          \
+      "PEM file of authorities for signatures of redirect responses" },       \
+    { "redirect-cert", MCX_OPT_PATH, NULL, 0, 0, NULL,                        \
+      "PEM file with the certificate that signs our own" },                   \
+    { "redirect-key", MCX_OPT_PATH, NULL, 0, 0, NULL,                         \
+      "PEM file with its key" },                                              \
     { "redirect-unsigned", MCX_OPT_SWITCH, "no", 0, 0, NULL,                  \
-      "obey redirect responses whose signature nobody has judged" },          \
+      "obey redirect responses without judging a signature" },                \
     { "workers", MCX_OPT_NUMBER, "0", 0, 64, NULL,                            \
       "threads for cryptography; 0: one for each core" },                     \
     { "queue", MCX_OPT_NUMBER, "1024", 1, 65536, NULL,                        \

@@ -32,6 +32,9 @@ redirect(struct mcx_bytes xml)
                && krr.n_embedded < MCX_KRR_CHAIN_MAX);
     FUZZ_HOLDS(mcx_krr_write(&out, &n, &krr) == MCX_OK);
     FUZZ_HOLDS(mcx_krr_read(&again, mcx_bytes(out, n), &text) == MCX_OK);
+    /* Under no authority there is no signature. */
+    FUZZ_HOLDS(mcx_krr_verify(xml, krr.entity, mcx_bytes_str("none"), 0,
+                              &text) != MCX_OK);
     krr.n_embedded = 0;
     krr.has_signature = false;
     FUZZ_HOLDS(mcx_bytes_eq(mcx_bytes(&krr, sizeof krr),

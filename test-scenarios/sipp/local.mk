@@ -40,6 +40,7 @@ SCENARIOS = \
 	test-scenarios/sipp/redirect-call/redirect-call.scn \
 	test-scenarios/sipp/redirect-made/redirect-made.scn \
 	test-scenarios/sipp/redirect-obeyed/redirect-obeyed.scn \
+	test-scenarios/sipp/redirect-signed/redirect-signed.scn \
 	test-scenarios/sipp/register-forged/register-forged.scn \
 	test-scenarios/sipp/register-full/register-full.scn \
 	test-scenarios/sipp/register-good/register-good.scn \

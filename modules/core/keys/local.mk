@@ -12,7 +12,8 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/keys/store.c \
 	modules/core/keys/store.h \
 	modules/core/keys/tek.c \
-	modules/core/keys/wrap.c
+	modules/core/keys/wrap.c \
+	modules/core/keys/x509.c
 
 if HAVE_CMOCKA
 check_PROGRAMS += test_due test_keys test_oom test_replay test_ring test_seal

@@ -8,6 +8,7 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/xml/kms_wrap.c \
 	modules/core/xml/kms_write.c \
 	modules/core/xml/krr.c \
+	modules/core/xml/krr_sign.c \
 	modules/core/xml/mcinfo.c \
 	modules/core/xml/out.c \
 	modules/core/xml/out.h \
@@ -22,8 +23,11 @@ TESTS += test_kms_reply
 test_kms_reply_SOURCES = modules/core/xml/test_kms_reply.c
 test_kms_reply_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_kms_reply_LDADD = $(CORE_TEST_LIBS)
-check_PROGRAMS += test_krr
-TESTS += test_krr
+check_PROGRAMS += test_krr test_krr_sign
+TESTS += test_krr test_krr_sign
+test_krr_sign_SOURCES = modules/core/xml/test_krr_sign.c
+test_krr_sign_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_krr_sign_LDADD = $(CORE_TEST_LIBS) -lcrypto
 test_krr_SOURCES = modules/core/xml/test_krr.c
 test_krr_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_krr_LDADD = $(CORE_TEST_LIBS)
