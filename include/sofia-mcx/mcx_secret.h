@@ -19,6 +19,14 @@ extern "C" {
 /* Overwrites 'n' octets with zero; never optimised away. */
 MCX_API void mcx_wipe(void *p, size_t n);
 
+/* Overwrites the stack below the caller, MCX_STACK_WIPED octets of it.  A
+ * secret that was wiped where it was declared may still lie there: in
+ * registers that the compiler or the dynamic linker saved.  For a thread that
+ * has worked on secrets and goes on living; the worker pool calls it after
+ * each piece of work. */
+enum { MCX_STACK_WIPED = 128 * 1024 };
+MCX_API void mcx_wipe_stack(void);
+
 /* Equal?  Time depends on 'n' only. */
 MCX_API bool mcx_secret_eq(const void *a, const void *b, size_t n);
 

@@ -6,12 +6,17 @@
  * older TLS, follow a redirect, or take a proxy or credentials from the
  * process environment or a .netrc.
  *
- * libcurl and the TLS library keep received octets in buffers of their own,
- * which they do not wipe; what arrives here is wiped by kms_http_drop(). */
+ * libcurl and the TLS library keep received octets in buffers of their own.
+ * OpenSSL is told to clean its own, libcurl gets an allocator that wipes what
+ * it frees (when nobody in the process has started libcurl before us); what
+ * arrives here is wiped by kms_http_drop(). */
 #include <config.h>
 #include <curl/curl.h>
+#include <malloc.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "kms.h"
 
 enum { CONNECT_S = 10, HEADER_MAX = 65536, FIRST_ROOM = 16384 };
@@ -25,10 +30,36 @@ struct kms_http {
     char error[CURL_ERROR_SIZE];
 };
 
+/* ---- an allocator that wipes ------------------------------------------- */
+
+static void
+wiping_free(void *p)
+{
+    if (p) {
+        mcx_wipe(p, malloc_usable_size(p));
+        free(p);
+    }
+}
+
+static void *
+wiping_realloc(void *p, size_t n)
+{
+    size_t had = p ? malloc_usable_size(p) : 0;
+    void *q = malloc(n ? n : 1);
+
+    if (q && p) {
+        memcpy(q, p, had < n ? had : n);
+        wiping_free(p);
+    }
+    return q;
+}
+
 bool
 kms_http_begin(void)
 {
-    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free,
+                                wiping_realloc, strdup, calloc)
+           == CURLE_OK;
 }
 
 void
@@ -129,6 +160,25 @@ on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
     return 0;
 }
 
+/* Has OpenSSL overwrite what it decrypted once it was read. */
+static CURLcode
+on_tls(CURL *curl, void *ssl_ctx, void *arg)
+{
+    (void)curl;
+    (void)arg;
+    SSL_CTX_set_options(ssl_ctx, SSL_OP_CLEANSE_PLAINTEXT);
+    return CURLE_OK;
+}
+
+/* libcurl may stand on another TLS library, whose context is not ours. */
+static bool
+tls_is_openssl(void)
+{
+    const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+
+    return v->ssl_version && strncmp(v->ssl_version, "OpenSSL/3", 9) == 0;
+}
+
 /* Everything that holds for every request; false when libcurl refuses one,
  * and then nothing is sent. */
 static bool
@@ -147,6 +197,9 @@ prepare(struct kms_http *http)
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    if (tls_is_openssl()) {
+        SET(CURLOPT_SSL_CTX_FUNCTION, on_tls);
+    }
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_NOPROGRESS, 0L);
     SET(CURLOPT_XFERINFOFUNCTION, on_progress);

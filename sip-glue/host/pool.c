@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <sofia-mcx/mcx_secret.h>
 #include "pool.h"
 
 struct mcxh_pool {
@@ -56,6 +57,7 @@ worker(void *arg)
         job = take(pool);
         pthread_mutex_unlock(&pool->lock);
         job->work(job);
+        mcx_wipe_stack();
         pool->post(pool->arg, job);
         pthread_mutex_lock(&pool->lock);
     }

@@ -369,7 +369,8 @@ read_lines(const char *path, char **out, size_t *n,
         }
         at += at < all;
     }
-    memmove(s, s + at, all - at + 1);
+    memmove(s, s + at, all - at);
+    mcx_wipe(s + all - at, at + 1); /* what the move left at the end */
     *out = s;
     *n = all - at;
     return MCX_OK;

@@ -13,6 +13,16 @@ mcx_wipe(void *p, size_t n)
     }
 }
 
+/* Not inlined: its frame must lie below that of the caller, where the calls
+ * before it had theirs. */
+__attribute__((noinline)) void
+mcx_wipe_stack(void)
+{
+    uint8_t below[MCX_STACK_WIPED];
+
+    mcx_wipe(below, sizeof below);
+}
+
 bool
 mcx_secret_eq(const void *a, const void *b, size_t n)
 {
