@@ -70,6 +70,17 @@
     "movq %%r14, 112(%[t])\n\t"                                               \
     "movq %%r15, 120(%[t])\n\t"
 
+/* The same where t_8..15 is not yet anything: no carry in, none out. */
+#define ADX_PUT                                                               \
+    "movq %%r8, 64(%[t])\n\t"                                                 \
+    "movq %%r9, 72(%[t])\n\t"                                                 \
+    "movq %%r10, 80(%[t])\n\t"                                                \
+    "movq %%r11, 88(%[t])\n\t"                                                \
+    "movq %%r12, 96(%[t])\n\t"                                                \
+    "movq %%r13, 104(%[t])\n\t"                                               \
+    "movq %%r14, 112(%[t])\n\t"                                               \
+    "movq %%r15, 120(%[t])\n\t"
+
 #define R0 "%%r8", "%%r9", "%%r10", "%%r11", "%%r12", "%%r13", "%%r14", "%%r15"
 #define R1 "%%r9", "%%r10", "%%r11", "%%r12", "%%r13", "%%r14", "%%r15", "%%r8"
 #define R2 "%%r10", "%%r11", "%%r12", "%%r13", "%%r14", "%%r15", "%%r8", "%%r9"
@@ -106,6 +117,28 @@ adx_block(uint64_t *t, const uint64_t *a, const uint64_t *b, uint64_t carry)
     return carry;
 }
 
+/* t_0..15 = t_0..7 + a_0..7 b_0..7 */
+static inline void
+adx_block_put(uint64_t *t, const uint64_t *a, const uint64_t *b)
+{
+    uint64_t scratch = 0;
+
+    __asm__ __volatile__(
+        ADX_LOAD
+        ADX_ROW_("0(%[b])", "0(%[t])", R0)
+        ADX_ROW_("8(%[b])", "8(%[t])", R1)
+        ADX_ROW_("16(%[b])", "16(%[t])", R2)
+        ADX_ROW_("24(%[b])", "24(%[t])", R3)
+        ADX_ROW_("32(%[b])", "32(%[t])", R4)
+        ADX_ROW_("40(%[b])", "40(%[t])", R5)
+        ADX_ROW_("48(%[b])", "48(%[t])", R6)
+        ADX_ROW_("56(%[b])", "56(%[t])", R7)
+        ADX_PUT
+        : "+a"(scratch)
+        : [t] "r"(t), [a] "r"(a), [b] "r"(b)
+        : ADX_CLOBBERS);
+}
+
 /* The digits n_i = t_i k of the reduction, and t_0..15 += n p_0..7; t_0..7
  * become zero by that, so the digits take their place. */
 #define ADX_RED(out, x0, ...)                                                 \
@@ -138,13 +171,14 @@ adx_digits(uint64_t *t, const uint64_t *p, const uint64_t *k)
 }
 
 /* t_at.. += c, up to t_32. */
-static inline void
+static inline __attribute__((always_inline)) void
 adx_carry(uint64_t *t, int at, uint64_t c)
 {
     unsigned char carry = 0;
     mcx_word u;
     int i;
 
+#pragma GCC unroll 10
     for (i = at; i <= 2 * MCX_W; i++) {
         MCX_ADC(carry, t[i], c, &u);
         t[i] = u;
@@ -170,15 +204,34 @@ adx_redc(uint64_t *t)
 /* t = a_lo b_lo + 2^1024 a_hi b_hi + 2^512 (...): only the middle can carry,
  * the others have room. */
 static inline void
+adx_product(uint64_t t[2 * MCX_W + 1], const uint64_t *a, const uint64_t *b)
+{
+    unsigned char carry = 0;
+    mcx_word u;
+    uint64_t c;
+    int i;
+
+    memset(t, 0, 64);
+    adx_block_put(t, a, b);
+    adx_block_put(t + 8, a + 8, b);
+    c = adx_block(t + 8, a, b + 8, 0);
+    adx_block_put(t + 16, a + 8, b + 8);
+    u = c;
+#pragma GCC unroll 8
+    for (i = 24; i < 2 * MCX_W; i++) {
+        MCX_ADC(carry, t[i], u, &u);
+        t[i] = u;
+        u = 0;
+    }
+    t[32] = 0;
+}
+
+static inline void
 fp_mul(uint64_t *r, const uint64_t *a, const uint64_t *b)
 {
     uint64_t t[2 * MCX_W + 1];
 
-    memset(t, 0, sizeof t);
-    (void)adx_block(t, a, b, 0);
-    (void)adx_block(t + 8, a + 8, b, 0);
-    t[24] = adx_block(t + 8, a, b + 8, 0);
-    (void)adx_block(t + 16, a + 8, b + 8, 0);
+    adx_product(t, a, b);
     adx_redc(t);
     mcx_w_reduce_to(r, t + MCX_W, t[2 * MCX_W], mcx_w_p);
 }
@@ -190,8 +243,8 @@ fp_acc(uint64_t *r, const uint64_t *const *a, const uint64_t *const *b, int n)
     uint64_t t[2 * MCX_W + 1], c;
     int i;
 
-    memset(t, 0, sizeof t);
-    for (i = 0; i < n; i++) {
+    adx_product(t, a[0], b[0]);
+    for (i = 1; i < n; i++) {
         c = adx_block(t, a[i], b[i], 0);
         c = adx_block(t + 8, a[i] + 8, b[i], c);
         c += adx_block(t + 8, a[i], b[i] + 8, 0);

@@ -234,7 +234,8 @@ mcx_sakke_open_many(struct mcx_sakke_job *job, size_t n,
 
     if (n >= BATCH_MIN && sh && sh->ops->pair_many
         && mcx_user_key_prepare(key) == MCX_OK) {
-        work = mcx_guard_new(MCX_WORK_SIZE);
+        /* not guarded, as the stack is not; pair_many() wipes it */
+        work = mcx_big_new(MCX_WORK_SIZE);
     }
     while (work && n - i >= BATCH_MIN) {
         int some = n - i < MCX_BATCH ? (int)(n - i) : MCX_BATCH;
@@ -242,7 +243,7 @@ mcx_sakke_open_many(struct mcx_sakke_job *job, size_t n,
         open_batch(job + i, key, some, work);
         i += (size_t)some;
     }
-    mcx_guard_free(work);
+    mcx_big_free(work);
     for (; i < n; i++) {
         job[i].err = mcx_sakke_open(&job[i].ssv, key, job[i].enc,
                                     &job[i].why);
