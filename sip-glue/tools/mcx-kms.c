@@ -427,9 +427,9 @@ static const struct {
     TEXT("trk", 28, C_USER, trk),
     TEXT("security", 29, C_SERVE, security),
     TEXT("wrap-form", 30, C_SERVE, wrap_form),
-    TEXT("new-key-file", 28, C_RESEAL, new_lock.key_file),
-    TEXT("new-passphrase-file", 29, C_RESEAL, new_lock.passphrase_file),
-    TEXT("proxy-ca", 30, C_SERVE, proxy_ca),
+    TEXT("new-key-file", 40, C_RESEAL, new_lock.key_file),
+    TEXT("new-passphrase-file", 41, C_RESEAL, new_lock.passphrase_file),
+    TEXT("proxy-ca", 42, C_SERVE, proxy_ca),
 #undef TEXT
 #undef NUMBER
 };
