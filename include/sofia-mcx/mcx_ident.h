@@ -126,6 +126,16 @@ MCX_API mcx_err mcx_eccsi_verify(const struct mcx_kms_pub *pub,
                                  struct mcx_bytes sig,
                                  struct mcx_why *why) MCX_MUST_USE;
 
+/* Verifies 'n' of them: each job as mcx_eccsi_verify() would, in less time
+ * together for three new signers or more where the CPU has lanes for it. */
+struct mcx_eccsi_job {
+    struct mcx_bytes id, msg, sig; /* in  */
+    mcx_err err;                   /* out */
+    struct mcx_why why;
+};
+MCX_API void mcx_eccsi_verify_many(struct mcx_eccsi_job *job, size_t n,
+                                   const struct mcx_kms_pub *pub);
+
 /* The second good signature of a signer (an identifier with its PVT) makes a
  * table, in 0.15 ms, that takes seven tenths off the time of those after it;
  * a KMS keeps those of the 1,024 signers used last, 26 KiB each.  This makes

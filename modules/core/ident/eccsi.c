@@ -19,8 +19,26 @@ struct claim {
     const struct mcx_kms_pub *pub;
     const uint8_t *sig;
     uint8_t hs[MCX_P256_SIZE];
+    uint8_t g[MCX_P256_SIZE];    /* s HE, for G         */
+    uint8_t y[MCX_P256_SIZE];    /* s r, for Y and KPAK */
+    uint8_t pvt_k[MCX_P256_SIZE]; /* s r HS, for PVT    */
+    struct mcx_p256_point pvt;
     struct mcx_p256_jac j;
 };
+
+/* What G and Y are multiplied by. */
+static mcx_err
+scalars(struct claim *c, struct mcx_bytes msg)
+{
+    const struct mcx_p256_ops *ops = mcx_p256()->ops;
+    uint8_t he[MCX_P256_SIZE];
+
+    MCX_TRY(mcx_eccsi_he(he, c->hs, c->sig + R_AT, msg));
+    ops->muladd_q(c->g, zero, c->sig + S_AT, he);
+    ops->muladd_q(c->y, zero, c->sig + S_AT, c->sig + R_AT);
+    memset(&c->j, 0, sizeof c->j);
+    return MCX_OK;
+}
 
 /* Y has a table. */
 static mcx_err
@@ -28,45 +46,34 @@ join_known(struct claim *c, const struct mcx_p256_table *y,
            struct mcx_bytes msg)
 {
     const struct mcx_p256 *p = mcx_p256();
-    uint8_t he[MCX_P256_SIZE], u[2][MCX_P256_SIZE];
-    struct mcx_p256_term term[2] = { { y, NULL, u[1] },
-                                     { p->g, NULL, u[0] } };
+    struct mcx_p256_term term[2] = { { y, NULL, c->y },
+                                     { p->g, NULL, c->g } };
 
-    MCX_TRY(mcx_eccsi_he(he, c->hs, c->sig + R_AT, msg));
-    p->ops->muladd_q(u[0], zero, c->sig + S_AT, he);
-    p->ops->muladd_q(u[1], zero, c->sig + S_AT, c->sig + R_AT);
-    memset(&c->j, 0, sizeof c->j);
+    MCX_TRY(scalars(c, msg));
     p->ops->sum(&c->j, term, 2);
     return MCX_OK;
 }
 
 /* J = ([s r HS]PVT + [s r]KPAK) + [s HE]G: one multiplication of a point that
- * is new, and two by tables.  The bracket is [s r]Y. */
-static mcx_err
-join_new(struct claim *c, const struct mcx_p256_point *pvt,
-         struct mcx_bytes msg)
+ * is new, and two by tables.  The bracket is [s r]Y.  'done': j is the first
+ * product already. */
+static void
+join_new(struct claim *c, bool done)
 {
     const struct mcx_p256 *p = mcx_p256();
-    uint8_t he[MCX_P256_SIZE], u[3][MCX_P256_SIZE];
-    struct mcx_p256_term term[3] = { { NULL, pvt, u[2] },
-                                     { c->pub->kpak_table, NULL, u[1] },
-                                     { p->g, NULL, u[0] } };
+    struct mcx_p256_term term[3] = { { NULL, &c->pvt, c->pvt_k },
+                                     { c->pub->kpak_table, NULL, c->y },
+                                     { p->g, NULL, c->g } };
 
-    MCX_TRY(mcx_eccsi_he(he, c->hs, c->sig + R_AT, msg));
-    p->ops->muladd_q(u[0], zero, c->sig + S_AT, he);
-    p->ops->muladd_q(u[1], zero, c->sig + S_AT, c->sig + R_AT);
-    p->ops->muladd_q(u[2], zero, u[1], c->hs);
-    memset(&c->j, 0, sizeof c->j);
-    p->ops->sum(&c->j, term, 2);
+    p->ops->sum(&c->j, term + done, done ? 1 : 2);
     /* Infinity means that Y is (KPAK = -[HS]PVT, to be refused), unless s r
      * is a multiple of q, which takes r = q. */
     if (p->ops->infinite(&c->j)
         && !mcx_bytes_eq(mcx_bytes(c->sig + R_AT, MCX_P256_SIZE),
                          mcx_bytes(mcx_p256_q, sizeof mcx_p256_q))) {
-        return MCX_OK;
+        return;
     }
     p->ops->sum(&c->j, term + 2, 1);
-    return MCX_OK;
 }
 
 /* Y = [HS]PVT + KPAK; false: infinity. */
@@ -83,14 +90,19 @@ mcx_eccsi_y(struct mcx_p256_point *y, const struct mcx_kms_pub *pub,
     return p->ops->affine(y, &sum);
 }
 
-/* A table for a signer; MCX_E_STATE: Y is infinity. */
+/* A table for a signer who has none; MCX_E_STATE: Y is infinity. */
 static mcx_err
 keep(const struct mcx_kms_pub *pub, const struct mcx_p256_point *pvt,
      const uint8_t hs[MCX_P256_SIZE])
 {
     struct mcx_p256_table *t;
     struct mcx_p256_point y;
+    struct mcx_signer *who;
 
+    if (mcx_signers_take(&who, pub->signers, hs)) {
+        mcx_signer_drop(who);
+        return MCX_OK;
+    }
     if (!mcx_eccsi_y(&y, pub, pvt, hs)) {
         return MCX_E_STATE;
     }
@@ -118,28 +130,54 @@ check_ranges(struct mcx_bytes sig, struct mcx_why *why)
     return MCX_OK;
 }
 
-/* J, with the signer's table when there is one.  '*read' says that 'pvt' is
- * PVT, which a known signer need not show again: HS names it. */
+/* The claim that is made; for a signer with a table J is there afterwards,
+ * for another one all that join_new() wants ('*fresh').  A known PVT need not
+ * be looked at again: HS names it. */
 static mcx_err
-join(struct claim *c, struct mcx_p256_point *pvt, bool *read,
-     struct mcx_bytes id, struct mcx_bytes msg, struct mcx_why *why)
+begin(struct claim *c, bool *fresh, const struct mcx_kms_pub *pub,
+      struct mcx_bytes id, struct mcx_bytes msg, struct mcx_bytes sig,
+      struct mcx_why *why)
 {
     const struct mcx_p256_table *y;
     struct mcx_signer *who;
     mcx_err err;
 
-    MCX_TRY(mcx_eccsi_hs(c->hs, c->pub->kpak, id, c->sig + PVT_AT));
-    y = mcx_signers_take(&who, c->pub->signers, c->hs);
-    *read = !y;
+    c->pub = pub;
+    c->sig = sig.p;
+    if (!mcx_id_legal(id)) {
+        return MCX_E_ARG;
+    }
+    MCX_TRY(check_ranges(sig, why));
+    MCX_TRY(mcx_eccsi_hs(c->hs, pub->kpak, id, sig.p + PVT_AT));
+    y = mcx_signers_take(&who, pub->signers, c->hs);
+    *fresh = !y;
     if (y) {
         err = join_known(c, y, msg);
         mcx_signer_drop(who);
         return err;
     }
-    if (!mcx_p256()->ops->read(pvt, c->sig + PVT_AT)) {
+    if (!mcx_p256()->ops->read(&c->pvt, sig.p + PVT_AT)) {
         return MCX_REFUSE(why, MCX_R_PVT, "SIGN", PVT_AT, "RFC 6507 5.2.2");
     }
-    return join_new(c, pvt, msg);
+    MCX_TRY(scalars(c, msg));
+    mcx_p256()->ops->muladd_q(c->pvt_k, zero, c->y, c->hs);
+    return MCX_OK;
+}
+
+/* J is there: is it right? */
+static mcx_err
+finish(const struct claim *c, bool fresh, struct mcx_why *why)
+{
+    /* SPEC RFC 6507 5.2.2 step 6: J finite, Jx not 0 and equal to r */
+    if (!mcx_p256()->ops->x_is(&c->j, c->sig + R_AT)) {
+        return MCX_REFUSE(why, MCX_R_SIGNATURE, "SIGN", 0, "RFC 6507 5.2.2");
+    }
+    /* A good one, and not the first: the next will be quicker.  Without
+     * memory it will not. */
+    if (fresh && mcx_signers_saw(c->pub->signers, c->hs)) {
+        (void)!keep(c->pub, &c->pvt, c->hs);
+    }
+    return MCX_OK;
 }
 
 mcx_err
@@ -148,29 +186,18 @@ mcx_eccsi_verify_at(uint8_t j_out[MCX_ECCSI_PT_SIZE],
                     struct mcx_bytes msg, struct mcx_bytes sig,
                     struct mcx_why *why)
 {
-    struct claim c = { .pub = pub, .sig = sig.p };
-    struct mcx_p256_point pvt;
-    bool read;
-    mcx_err err;
+    struct claim c;
+    bool fresh = false;
+    mcx_err err = begin(&c, &fresh, pub, id, msg, sig, why);
 
-    if (!mcx_id_legal(id)) {
-        return MCX_E_ARG;
-    }
-    MCX_TRY(check_ranges(sig, why));
-    err = join(&c, &pvt, &read, id, msg, why);
     if (err == MCX_E_NOMEM) {
         return MCX_REFUSE(why, MCX_R_MEMORY, "SIGN", 0, "");
     }
     MCX_TRY(err);
-    /* SPEC RFC 6507 5.2.2 step 6: J finite, Jx not 0 and equal to r */
-    if (!mcx_p256()->ops->x_is(&c.j, sig.p + R_AT)) {
-        return MCX_REFUSE(why, MCX_R_SIGNATURE, "SIGN", 0, "RFC 6507 5.2.2");
+    if (fresh) {
+        join_new(&c, false);
     }
-    /* A good one, and not the first: the next will be quicker.  Without
-     * memory it will not. */
-    if (read && mcx_signers_saw(pub->signers, c.hs)) {
-        (void)!keep(pub, &pvt, c.hs);
-    }
+    MCX_TRY(finish(&c, fresh, why));
     if (j_out) {
         (void)mcx_p256()->ops->write(j_out, &c.j);
     }
@@ -185,22 +212,98 @@ mcx_eccsi_verify(const struct mcx_kms_pub *pub, struct mcx_bytes id,
     return mcx_eccsi_verify_at(NULL, pub, id, msg, sig, why);
 }
 
+#ifdef MCX_HAVE_X86
+
+/* The claims of 'n' new signers: their points eight at once; a lane that is
+ * left over does the first one's again.  That one and another may be the same
+ * signer. */
+static void
+join_lanes(struct claim *c, size_t n)
+{
+    const struct mcx_p256_point *a[MCX_P256_LANES];
+    const uint8_t *k[MCX_P256_LANES];
+    struct mcx_p256_jac r[MCX_P256_LANES];
+    unsigned right;
+    size_t i;
+
+    for (i = 0; i < MCX_P256_LANES; i++) {
+        a[i] = &c[i < n ? i : 0].pvt;
+        k[i] = c[i < n ? i : 0].pvt_k;
+    }
+    right = mcx_p256_lanes_mul(r, a, k);
+    for (i = 0; i < n; i++) {
+        bool done = right >> i & 1;
+
+        if (done) {
+            c[i].j = r[i];
+        }
+        join_new(&c[i], done);
+    }
+}
+
+#endif
+
+/* Two by themselves take as long as the lanes. */
+static void
+join_all(struct claim *c, size_t n)
+{
+    size_t i;
+
+#ifdef MCX_HAVE_X86
+    if (n > 2 && mcx_p256()->lanes) {
+        join_lanes(c, n);
+        return;
+    }
+#endif
+    for (i = 0; i < n; i++) {
+        join_new(&c[i], false);
+    }
+}
+
+void
+mcx_eccsi_verify_many(struct mcx_eccsi_job *job, size_t n,
+                      const struct mcx_kms_pub *pub)
+{
+    struct claim c[MCX_P256_LANES];
+    struct mcx_eccsi_job *of[MCX_P256_LANES];
+    size_t i, j, used = 0;
+
+    for (i = 0; i < n; i++) {
+        bool fresh = false;
+
+        memset(&job[i].why, 0, sizeof job[i].why);
+        job[i].err = begin(&c[used], &fresh, pub, job[i].id, job[i].msg,
+                           job[i].sig, &job[i].why);
+        if (job[i].err == MCX_E_NOMEM) {
+            (void)MCX_REFUSE(&job[i].why, MCX_R_MEMORY, "SIGN", 0, "");
+        }
+        if (job[i].err == MCX_OK && fresh) {
+            of[used++] = &job[i];
+        } else if (job[i].err == MCX_OK) {
+            job[i].err = finish(&c[used], false, &job[i].why);
+        }
+        if (used == MCX_P256_LANES || (used > 0 && i == n - 1)) {
+            join_all(c, used);
+            for (j = 0; j < used; j++) {
+                of[j]->err = finish(&c[j], true, &of[j]->why);
+            }
+            used = 0;
+        }
+    }
+}
+
 mcx_err
 mcx_eccsi_prepare(struct mcx_kms_pub *pub, struct mcx_bytes id,
                   const uint8_t pvt[MCX_ECCSI_PT_SIZE])
 {
     uint8_t hs[MCX_P256_SIZE];
     struct mcx_p256_point point;
-    struct mcx_signer *who;
-    bool known;
 
     if (!mcx_id_legal(id) || !mcx_p256()->ops->read(&point, pvt)) {
         return MCX_E_ARG;
     }
     MCX_TRY(mcx_eccsi_hs(hs, pub->kpak, id, pvt));
-    known = mcx_signers_take(&who, pub->signers, hs) != NULL;
-    mcx_signer_drop(who);
-    return known ? MCX_OK : keep(pub, &point, hs);
+    return keep(pub, &point, hs);
 }
 
 /* ---- signing ----------------------------------------------------------- */
@@ -224,10 +327,9 @@ mcx_eccsi_sign_with(uint8_t sig[MCX_ECCSI_SIG_SIZE],
     p->ops->inv_q(t, t);
     p->ops->muladd_q(s, zero, t, j);
     /* t = 0 and r = 0 are as good as impossible, and no signature. */
-    none = mcx_secret_eq(s, zero, sizeof s)
-           | mcx_secret_eq(point + 1, zero, sizeof zero);
+    none = mcx_secret_eq(s, zero, sizeof s);
     MCX_PUBLIC(&none, sizeof none);
-    if (none) {
+    if (none || mcx_secret_eq(point + 1, zero, sizeof zero)) {
         err = MCX_E_STATE;
         goto out;
     }

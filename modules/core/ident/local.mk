@@ -28,12 +28,15 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/ident/uid.c \
 	modules/core/ident/user_key.c
 
-EXTRA_DIST += modules/core/ident/p256_adx.c
+EXTRA_DIST += modules/core/ident/p256_adx.c modules/core/ident/p256_ifma.c
 if HAVE_X86
 noinst_LTLIBRARIES += libp256-adx.la
 libp256_adx_la_SOURCES = modules/core/ident/p256_adx.c
 libp256_adx_la_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
-libmcx_core_all_la_LIBADD += libp256-adx.la
+noinst_LTLIBRARIES += libp256-ifma.la
+libp256_ifma_la_SOURCES = modules/core/ident/p256_ifma.c
+libp256_ifma_la_CFLAGS = $(AM_CFLAGS) $(IFMA_CFLAGS)
+libmcx_core_all_la_LIBADD += libp256-adx.la libp256-ifma.la
 endif
 
 if HAVE_CMOCKA

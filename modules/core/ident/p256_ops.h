@@ -37,7 +37,7 @@ struct mcx_p256_table {
            * sizeof(struct mcx_p256_point))
 enum { MCX_P256_W_MIN = 4, MCX_P256_W_MAX = 8 };
 
-enum { MCX_P256_TERMS = 3 };
+enum { MCX_P256_TERMS = 3, MCX_P256_LANES = 8 };
 
 /* [k] of a point, by its table if that is not NULL; 'k' is 32 octets. */
 struct mcx_p256_term {
@@ -79,6 +79,13 @@ struct mcx_p256_ops {
 
 extern const struct mcx_p256_ops mcx_p256_portable;
 #ifdef MCX_HAVE_X86
+/* r = [k]a in eight lanes at once (AVX-512 IFMA); public.  Returns a bit for
+ * each lane whose result is right; the others met a case that the formulas do
+ * not know, and are to be done by themselves. */
+unsigned mcx_p256_lanes_mul(struct mcx_p256_jac r[MCX_P256_LANES],
+                            const struct mcx_p256_point *const
+                                a[MCX_P256_LANES],
+                            const uint8_t *const k[MCX_P256_LANES]);
 extern const struct mcx_p256_ops mcx_p256_adx;
 #endif
 

@@ -359,6 +359,45 @@ reading(void **state)
     }
 }
 
+#ifdef MCX_HAVE_X86
+/* The lanes: each its own point and scalar, with edges beside anything else;
+ * a lane that is not sure of itself says so, and is not one of the others. */
+static void
+lanes(void **state)
+{
+    enum { N = MCX_P256_LANES };
+    struct mcx_p256_point a[N];
+    uint8_t at[N][65], k[N][32], want[65];
+    int i, j;
+
+    (void)state;
+    for (i = 0; i < 1000; i++) {
+        const struct mcx_p256_point *pa[N];
+        const uint8_t *pk[N];
+        struct mcx_p256_jac r[N];
+        unsigned right;
+
+        for (j = 0; j < N; j++) {
+            if (i % 10 == 0) {
+                some_point(&a[j], at[j]);
+            }
+            scalar(k[j], i + (j % 3) * 211 * j, false);
+            pa[j] = &a[j];
+            pk[j] = k[j];
+        }
+        right = mcx_p256_lanes_mul(r, pa, pk);
+        for (j = 0; j < N; j++) {
+            (void)expect(want, NULL, at[j], k[j]);
+            if (right >> j & 1) {
+                is(&r[j], want);
+            } else { /* only from q up */
+                assert_false(mcx_in_range(k[j], 0, mcx_p256_q, 32));
+            }
+        }
+    }
+}
+#endif
+
 /* Products of the field, next to p and zero, through points: the curve's
  * equation holds for random multiples, in the form of OpenSSL. */
 static void
@@ -474,6 +513,13 @@ main(void)
         bad |= cmocka_run_group_tests_name("p256-adx", tests, NULL, NULL);
     } else {
         (void)printf("no ADX here: its back-end is not tested\n");
+    }
+    if (mcx_ops_named("ifma")) {
+        const struct CMUnitTest more[] = { cmocka_unit_test(lanes) };
+
+        bad |= cmocka_run_group_tests_name("p256-lanes", more, NULL, NULL);
+    } else {
+        (void)printf("no IFMA here: its lanes are not tested\n");
     }
 #endif
     EC_GROUP_free(ec);

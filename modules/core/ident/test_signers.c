@@ -330,6 +330,80 @@ j_meets_itself(void **state)
     }
 }
 
+/* Many at once: good and bad ones, known and new, say what each would say by
+ * itself; any number of them. */
+static void
+many(void **state)
+{
+    enum { N = 21 };
+    static struct signer s[N];
+    static uint8_t sig[N][129];
+    struct mcx_eccsi_job job[N];
+    struct kit *k = *state;
+    size_t n;
+    int i;
+
+    for (i = 0; i < N; i++) {
+        signer_init(&s[i], k, i % 3 ? "many" : "some", (uint8_t)(100 + i));
+        sign(sig[i], &s[i], k);
+    }
+    for (n = 0; n <= N; n++) {
+        mcx_signers_forget(k->pub->signers);
+        for (i = 0; i < N; i++) {
+            job[i] = (struct mcx_eccsi_job){
+                .id = mcx_user_key_id(&s[i].key), .msg = kit_msg(k),
+                .sig = mcx_bytes(sig[i], 129), .err = MCX_E_INTERNAL
+            };
+            if (i % 5 == 2) {
+                assert_int_equal(mcx_eccsi_prepare(k->pub, job[i].id,
+                                                   s[i].key.pvt), MCX_OK);
+            }
+        }
+        sig[3][33] ^= 1;                          /* s of a new one     */
+        sig[7][9] ^= 1;                           /* r of a known one   */
+        sig[4][100] ^= 1;                         /* no PVT             */
+        memset(sig[9] + 32, 0, 32);               /* s = 0              */
+        job[10].sig.n = 128;
+        job[11].id.n = 0;
+        job[13].id = mcx_bytes_str("nobody");
+        mcx_eccsi_verify_many(job, n, k->pub);
+        for (i = 0; i < N; i++) {
+            struct mcx_why why = { 0 };
+            mcx_err want = mcx_eccsi_verify(k->pub, job[i].id, job[i].msg,
+                                            job[i].sig, &why);
+
+            assert_int_equal(want == MCX_OK,
+                             i != 3 && i != 7 && i != 4 && i != 9 && i != 10
+                                 && i != 11 && i != 13);
+            if ((size_t)i < n) {
+                assert_int_equal(job[i].err, want);
+                assert_int_equal(job[i].why.reason, why.reason);
+                assert_int_equal(job[i].why.offset, why.offset);
+            } else {
+                assert_int_equal(job[i].err, MCX_E_INTERNAL);
+            }
+        }
+        sign(sig[3], &s[3], k);
+        sign(sig[7], &s[7], k);
+        sign(sig[4], &s[4], k);
+        sign(sig[9], &s[9], k);
+    }
+    /* One signer all over: a table comes, once, and all are good. */
+    mcx_signers_forget(k->pub->signers);
+    for (i = 0; i < N; i++) {
+        job[i].id = mcx_user_key_id(&s[0].key);
+        job[i].sig = mcx_bytes(sig[0], 129);
+    }
+    mcx_eccsi_verify_many(job, N, k->pub);
+    for (i = 0; i < N; i++) {
+        assert_int_equal(job[i].err, MCX_OK);
+    }
+    assert_true(known(k, s[0].key.hs));
+    for (i = 0; i < N; i++) {
+        signer_fini(&s[i]);
+    }
+}
+
 static void
 name(uint8_t hs[32], int i)
 {
@@ -519,6 +593,7 @@ main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(y_infinity),
         cmocka_unit_test(j_meets_itself),
+        cmocka_unit_test(many),
         cmocka_unit_test(least_recently_used),
         cmocka_unit_test(seen),
         cmocka_unit_test(threads),
