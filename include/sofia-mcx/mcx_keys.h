@@ -13,6 +13,8 @@
  *   staged --commit--> active --replaced--> retired --5 s--> wiped
  *      \--drop--> wiped    \------- drop ----------------->/
  *
+ * A key committed before its activation time (TS 33.180 E.6) stays staged
+ * until then: mcx_keys_sweep() makes it active, or the first look-up after it.
  * A staged key receives and does not send; an active one does both; a retired
  * one receives for MCX_KEY_GRACE_MS more (design defaults) and its octets are
  * then wiped, whoever still holds a reference.  Key octets sit in guarded
@@ -99,8 +101,20 @@ MCX_API mcx_err mcx_keys_stage(struct mcx_keys *keys, struct mcx_key_msg *km,
                                const struct mcx_key_owner *owner,
                                struct mcx_key **out,
                                struct mcx_why *why) MCX_MUST_USE;
-/* Makes a staged key active.  Of the kinds that exist once per owner (CSK,
- * MUSIK) the one active before becomes retired.  MCX_E_STATE. */
+/* A group's key (GMK, MKFC, MuSiK): takes it in once for each group ID of its
+ * key parameters, or for 'group', which its envelope names, when they list
+ * none (TS 33.180 E.6.3).  Each is bound to 'impu' (NULL: nobody) with the
+ * group as MC ID, so that mcx_keys_current(kind, NULL, group) finds what to
+ * send with; '*n' references for the caller.  All are staged or none. */
+MCX_API mcx_err mcx_keys_stage_group(struct mcx_keys *keys,
+                                     struct mcx_key_msg *km,
+                                     const char *impu, const char *group,
+                                     struct mcx_key *out[MCX_GROUPS_MAX],
+                                     size_t *n,
+                                     struct mcx_why *why) MCX_MUST_USE;
+/* Makes a staged key active, at once or at its activation time.  Of the kinds
+ * that exist once per owner (CSK, MUSIK) the one active before becomes retired
+ * then.  MCX_E_STATE: it is not staged, or was committed before. */
 MCX_API mcx_err mcx_key_commit(struct mcx_key *key) MCX_MUST_USE;
 /* Wipes now and takes the key out of the store; idempotent.  The reference
  * stays the caller's. */
@@ -116,7 +130,8 @@ MCX_API struct mcx_key *mcx_keys_by_id(struct mcx_keys *keys, unsigned kind,
                                        uint32_t key_id);
 /* The active key of 'kind' bound to 'mc_id' (owner), or to 'impu' when
  * 'mc_id' is NULL; with both given both must match, the newest of several;
- * with both NULL or "" the one bound to nobody (a client's own). */
+ * with both NULL or "" the one bound to nobody (a client's own).  Of several
+ * GMKs the one activated last, and then that with the newest T. */
 MCX_API struct mcx_key *mcx_keys_current(struct mcx_keys *keys, unsigned kind,
                                          const char *impu, const char *mc_id);
 /* Every key bound to 'impu' is wiped (log-off, deregistration). */
@@ -135,9 +150,9 @@ MCX_API void mcx_keys_each(struct mcx_keys *keys,
                            void (*each)(void *arg,
                                         const struct mcx_key_info *info),
                            void *arg);
-/* Wipes what is due, retired keys after their grace and any key past its
- * expiry (looked at once a second); returns milliseconds until the next of
- * the retired is due, or -1. */
+/* Makes active whose activation has come, and wipes what is due: retired keys
+ * after their grace and any key past its expiry (looked at once a second).
+ * Returns milliseconds until there is something to do again, or -1. */
 MCX_API int64_t mcx_keys_sweep(struct mcx_keys *keys);
 MCX_API size_t mcx_keys_count(struct mcx_keys *keys);
 
@@ -375,6 +390,28 @@ MCX_API mcx_err mcx_key_tek(struct mcx_tek *out, struct mcx_key *key,
 MCX_API mcx_err mcx_key_policy(struct mcx_srtp_policy *out,
                                struct mcx_key *key, uint8_t cs_id,
                                bool srtcp_only) MCX_MUST_USE;
+
+/* ---- group media: any talker ------------------------------------------- */
+
+/* Whose packet is it?  'mki' is that of an SRTP or SRTCP packet, 4 octets or
+ * 8.  '*key' is a reference for the caller; '*talker' the talker's own ID
+ * (GUK-ID) for mcx_key_policy_of(), 0 when the MKI has none, which is
+ * mcx_key_policy()'s case.  MCX_E_NO_KEY, MCX_E_ARG. */
+MCX_API mcx_err mcx_keys_by_mki(struct mcx_keys *keys, struct mcx_bytes mki,
+                                struct mcx_key **key,
+                                uint32_t *talker) MCX_MUST_USE;
+/* mcx_key_tek() and mcx_key_policy() for what the member with the ID 'talker'
+ * sends (TS 33.180 7.4.2).  MCX_E_ARG: under this key members have no IDs of
+ * their own, or it is not one of this kind. */
+MCX_API mcx_err mcx_key_tek_of(struct mcx_tek *out, struct mcx_key *key,
+                               uint32_t talker, uint8_t cs_id) MCX_MUST_USE;
+MCX_API mcx_err mcx_key_policy_of(struct mcx_srtp_policy *out,
+                                  struct mcx_key *key, uint32_t talker,
+                                  uint8_t cs_id,
+                                  bool srtcp_only) MCX_MUST_USE;
+/* That ID of the member 'uri' (TS 33.180 F.1.3). */
+MCX_API mcx_err mcx_key_talker_id(uint32_t *out, struct mcx_key *key,
+                                  const char *uri) MCX_MUST_USE;
 
 #ifdef __cplusplus
 }

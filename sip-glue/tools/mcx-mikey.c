@@ -304,6 +304,7 @@ load_keys(struct mcx_ring **ring, const struct args *a,
     mcx_err err = mcx_ring_new(ring, env);
 
     if (err == MCX_OK) {
+        mcx_ring_allow(*ring, a->peer & MCX_PEER_MONTHLY_TEL);
         err = mcx_kms_load_dir(*ring, a->keys, env, NULL, &text);
     }
     if (err != MCX_OK) {

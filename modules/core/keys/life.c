@@ -48,12 +48,71 @@ mcx_key_end_word(enum mcx_key_end end)
 
 /* ---- under the lock ---------------------------------------------------- */
 
-/* Past its grace: the same as wiped, though nobody has swept yet. */
-bool
-mcx_life_due(const struct mcx_key *key, int64_t mono_ms)
+static bool
+expired(const struct mcx_key *key, int64_t unix_ms)
 {
-    return key->state == MCX_KEY_WIPED
+    return key->expiry_unix_ms != 0 && unix_ms >= key->expiry_unix_ms;
+}
+
+/* Past its grace or its expiry: the same as wiped, though nobody has swept
+ * yet. */
+bool
+mcx_life_due(const struct mcx_key *key, int64_t mono_ms, int64_t unix_ms)
+{
+    return key->state == MCX_KEY_WIPED || expired(key, unix_ms)
            || (key->state == MCX_KEY_RETIRED && mono_ms >= key->wipe_mono_ms);
+}
+
+enum mcx_key_end
+mcx_life_why(const struct mcx_key *key, int64_t unix_ms)
+{
+    return expired(key, unix_ms) ? MCX_END_EXPIRED : MCX_END_REPLACED;
+}
+
+static void
+wait_put(struct mcx_key *key)
+{
+    key->waits = true;
+    key->wait_next = key->store->wait;
+    key->store->wait = key;
+}
+
+static void
+wait_cut(struct mcx_key *key)
+{
+    struct mcx_key **at = &key->store->wait;
+
+    if (!key->waits) {
+        return;
+    }
+    while (*at != key) {
+        at = &(*at)->wait_next;
+    }
+    *at = key->wait_next;
+    key->wait_next = NULL;
+    key->waits = false;
+}
+
+/* The committed key that becomes active first; NULL: none waits. */
+static struct mcx_key *
+wait_first(const struct mcx_keys *keys)
+{
+    struct mcx_key *k, *first = keys->wait;
+
+    for (k = first; k; k = k->wait_next) {
+        if (k->activation_unix_ms < first->activation_unix_ms) {
+            first = k;
+        }
+    }
+    return first;
+}
+
+bool
+mcx_life_waits(const struct mcx_keys *keys, int64_t unix_ms)
+{
+    const struct mcx_key *first = wait_first(keys);
+
+    return first && first->activation_unix_ms <= unix_ms;
 }
 
 static void
@@ -88,6 +147,7 @@ due_cut(struct mcx_keys *keys, struct mcx_key *key)
 void
 mcx_life_retire(struct mcx_key *key, int64_t unix_ms, int64_t wipe_mono_ms)
 {
+    wait_cut(key);
     key->state = MCX_KEY_RETIRED;
     key->since_unix_ms = unix_ms;
     key->wipe_mono_ms = wipe_mono_ms;
@@ -111,6 +171,7 @@ mcx_life_wipe(struct mcx_gone *gone, struct mcx_key *key,
     if (key->state == MCX_KEY_RETIRED) {
         due_cut(key->store, key);
     }
+    wait_cut(key);
     mcx_ssv_wipe(key->octets);
     key->state = MCX_KEY_WIPED;
     key->since_unix_ms = unix_ms;
@@ -151,6 +212,53 @@ replaced_by(const struct mcx_key *key)
     return NULL;
 }
 
+/* Since when a key counts: of two that exist once per owner the later one
+ * stays. */
+static int64_t
+counts_from(const struct mcx_key *key)
+{
+    return key->activation_unix_ms > key->since_unix_ms
+               ? key->activation_unix_ms
+               : key->since_unix_ms;
+}
+
+void
+mcx_life_resume(struct mcx_key *key, int64_t unix_ms, int64_t mono_ms)
+{
+    struct mcx_key *old, *late = key;
+
+    if (key->activation_unix_ms > unix_ms) {
+        wait_put(key);
+        return;
+    }
+    /* The time of one that waited may have come while nobody was there to
+     * retire the other. */
+    old = is_single(key->kind) ? replaced_by(key) : NULL;
+    key->state = MCX_KEY_ACTIVE;
+    if (old) {
+        late = counts_from(key) >= counts_from(old) ? old : key;
+        retire(late, unix_ms, mono_ms);
+    }
+}
+
+/* Makes 'key' active and, of the kinds that exist once per owner, the one
+ * before retired, which it returns. */
+static struct mcx_key *
+activate(struct mcx_key *key, int64_t unix_ms, int64_t mono_ms)
+{
+    struct mcx_key *old = is_single(key->kind) ? replaced_by(key) : NULL;
+
+    wait_cut(key);
+    if (old) {
+        retire(old, unix_ms, mono_ms);
+    }
+    key->state = MCX_KEY_ACTIVE;
+    key->since_unix_ms = unix_ms;
+    /* Both at once: no restart may find two of them active. */
+    mcx_persist_changed(key->store, key, old);
+    return old;
+}
+
 /* ---- without it -------------------------------------------------------- */
 
 /* Gives the memory of wiped keys back, tells of each, and lets go of the
@@ -181,23 +289,25 @@ mcx_key_commit(struct mcx_key *key)
     int64_t mono_ms = mcx_store_mono_ms(keys);
     struct mcx_key *old = NULL;
     mcx_err err = MCX_E_STATE;
+    bool early = false;
 
     (void)pthread_mutex_lock(&keys->lock);
-    if (key->state == MCX_KEY_STAGED) {
-        old = is_single(key->kind) ? replaced_by(key) : NULL;
+    if (key->state == MCX_KEY_STAGED && !key->waits) {
+        early = key->activation_unix_ms > unix_ms;
+        err = MCX_OK;
+        if (early) {
+            wait_put(key);
+            mcx_persist_changed(keys, key, NULL);
+        } else {
+            old = activate(key, unix_ms, mono_ms);
+            mcx_store_info(&now_active, key);
+        }
         if (old) {
-            retire(old, unix_ms, mono_ms);
             mcx_store_info(&before, old);
         }
-        key->state = MCX_KEY_ACTIVE;
-        key->since_unix_ms = unix_ms;
-        mcx_store_info(&now_active, key);
-        /* Both at once: no restart may find two of them active. */
-        mcx_persist_changed(keys, key, old);
-        err = MCX_OK;
     }
     (void)pthread_mutex_unlock(&keys->lock);
-    if (err == MCX_OK) {
+    if (err == MCX_OK && !early) {
         if (old) {
             mcx_store_tell(keys, &before);
         }
@@ -329,6 +439,65 @@ expire(struct mcx_keys *keys, struct mcx_gone *gone, int64_t unix_ms)
                                : first;
 }
 
+/* Makes active what was committed for a time that has come, one at a time in
+ * the order of those times: each is told of before the next. */
+static void
+activate_due(struct mcx_keys *keys, int64_t unix_ms, int64_t mono_ms)
+{
+    struct mcx_key_info now_active, before;
+    struct mcx_key *key, *old;
+
+    do {
+        old = NULL;
+        (void)pthread_mutex_lock(&keys->lock);
+        key = mcx_life_waits(keys, unix_ms) ? wait_first(keys) : NULL;
+        if (key) {
+            old = activate(key, unix_ms, mono_ms);
+            mcx_store_info(&now_active, key);
+        }
+        if (old) {
+            mcx_store_info(&before, old);
+        }
+        (void)pthread_mutex_unlock(&keys->lock);
+        if (old) {
+            mcx_store_tell(keys, &before);
+        }
+        if (key) {
+            mcx_store_tell(keys, &now_active);
+        }
+    } while (key);
+}
+
+/* The smaller of two waits, of which -1 is none. */
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* Milliseconds until there is something to sweep; the lock is held. */
+static int64_t
+next_due(const struct mcx_keys *keys, int64_t unix_ms, int64_t mono_ms)
+{
+    const struct mcx_key *first = wait_first(keys);
+    int64_t left = -1;
+
+    if (keys->due_first) {
+        left = keys->due_first->wipe_mono_ms - mono_ms;
+    }
+    if (keys->expiry_unix_ms != 0) {
+        left = sooner(left, keys->expiry_unix_ms > unix_ms
+                                ? keys->expiry_unix_ms - unix_ms
+                                : 0);
+    }
+    if (first) {
+        left = sooner(left, first->activation_unix_ms > unix_ms
+                                ? first->activation_unix_ms - unix_ms
+                                : 0);
+    }
+    return left;
+}
+
 int64_t
 mcx_keys_sweep(struct mcx_keys *keys)
 {
@@ -337,12 +506,15 @@ mcx_keys_sweep(struct mcx_keys *keys)
     struct mcx_gone gone = mcx_gone_none();
     int64_t left;
 
+    activate_due(keys, unix_ms, mono_ms);
     (void)pthread_mutex_lock(&keys->lock);
-    while (keys->due_first && mcx_life_due(keys->due_first, mono_ms)) {
-        mcx_life_wipe(&gone, keys->due_first, MCX_END_REPLACED, unix_ms);
+    while (keys->due_first
+           && mcx_life_due(keys->due_first, mono_ms, unix_ms)) {
+        mcx_life_wipe(&gone, keys->due_first,
+                      mcx_life_why(keys->due_first, unix_ms), unix_ms);
     }
     expire(keys, &gone, unix_ms);
-    left = keys->due_first ? keys->due_first->wipe_mono_ms - mono_ms : -1;
+    left = next_due(keys, unix_ms, mono_ms);
     (void)pthread_mutex_unlock(&keys->lock);
     mcx_life_finish(keys, &gone);
     return left;

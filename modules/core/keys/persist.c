@@ -46,7 +46,9 @@ fill(struct mcx_key *key)
 {
     struct mcx_key_slot *slot = &key->slot;
 
-    slot->state = key->state;
+    /* A key that waits for its activation is kept as active: whoever
+     * restores it sees the time. */
+    slot->state = key->waits ? MCX_KEY_ACTIVE : key->state;
     slot->end = key->end;
     slot->since_unix_ms = key->since_unix_ms;
     slot->wipe_unix_ms = key->state == MCX_KEY_RETIRED
@@ -158,8 +160,8 @@ restore(struct mcx_keys *keys, const struct mcx_key_record *rec, int64_t row)
     if (err == MCX_OK && rec->state == MCX_KEY_RETIRED) {
         mcx_life_retire(k, rec->since_unix_ms,
                         mcx_store_mono_ms(keys) + left);
-    } else if (err == MCX_OK) {
-        k->state = rec->state;
+    } else if (err == MCX_OK && rec->state == MCX_KEY_ACTIVE) {
+        mcx_life_resume(k, unix_ms, mcx_store_mono_ms(keys));
     }
     if (err == MCX_OK) {
         mcx_store_info(&info, k);

@@ -333,7 +333,8 @@ mcx_store_key(struct mcx_keys *keys, const struct mcx_key_record *rec)
  * the owner's chain where there is an owner: a peer may give its key the ID of
  * a thousand others', but it has only its own owner. */
 static bool
-id_taken(const struct mcx_keys *keys, const struct mcx_key *k, int64_t mono)
+id_taken(const struct mcx_keys *keys, const struct mcx_key *k, int64_t mono,
+         int64_t unix_ms)
 {
     enum mcx_index index = *k->mc_id ? MCX_BY_MC
                            : *k->impu ? MCX_BY_IMPU : MCX_BY_ID;
@@ -343,7 +344,8 @@ id_taken(const struct mcx_keys *keys, const struct mcx_key *k, int64_t mono)
          o = o->node[index].next) {
         if (o->kind == k->kind && o->key_id == k->key_id
             && strcmp(o->impu, k->impu) == 0
-            && strcmp(o->mc_id, k->mc_id) == 0 && !mcx_life_due(o, mono)
+            && strcmp(o->mc_id, k->mc_id) == 0
+            && !mcx_life_due(o, mono, unix_ms)
             && !mcx_secret_eq(o->octets, k->octets, sizeof *k->octets)) {
             return true;
         }
@@ -393,7 +395,8 @@ take_in(struct mcx_keys *keys, const struct mcx_key_record *rec,
         (void)mcx_keys_sweep(keys);
     }
     (void)pthread_mutex_lock(&keys->lock);
-    if (!keys->closed && id_taken(keys, k, mono)) {
+    if (!keys->closed
+        && id_taken(keys, k, mono, mcx_store_unix_ms(keys))) {
         err = MCX_REFUSE(why, MCX_R_ROLLBACK, "HDR", 0, "TS 33.180 5.2.2");
     } else {
         err = mcx_store_enter(keys, k);
@@ -448,6 +451,55 @@ mcx_keys_stage(struct mcx_keys *keys, struct mcx_key_msg *km,
     return MCX_OK;
 }
 
+mcx_err
+mcx_keys_stage_group(struct mcx_keys *keys, struct mcx_key_msg *km,
+                     const char *impu, const char *group,
+                     struct mcx_key *out[MCX_GROUPS_MAX], size_t *n,
+                     struct mcx_why *why)
+{
+    struct mcx_key_owner owner = { "", "", "" };
+    const char *which;
+    size_t i, want;
+    mcx_err err = MCX_OK;
+
+    *n = 0;
+    if (!keys || !km || !mcx_kind_info(km->kind)
+        || !mcx_kind_info(km->kind)->groups
+        || km->params.n_groups > MCX_GROUPS_MAX
+        || (impu && !text_ends(impu, sizeof owner.impu))
+        || (!km->params.n_groups
+            && (!group || !*group
+                || !text_ends(group, sizeof owner.mc_id)))) {
+        return MCX_E_ARG;
+    }
+    if (impu) {
+        memcpy(owner.impu, impu, strlen(impu) + 1);
+    }
+    want = km->params.n_groups ? km->params.n_groups : 1;
+    for (i = 0; i < want && err == MCX_OK; i++) {
+        MCX_SECRET(mcx_key_msg, one);
+
+        one = *km;
+        which = km->params.n_groups ? km->params.group[i] : group;
+        if (!text_ends(which, sizeof owner.mc_id)) {
+            err = MCX_E_ARG;
+            break;
+        }
+        memcpy(owner.mc_id, which, strlen(which) + 1);
+        err = mcx_keys_stage(keys, &one, &owner, &out[i], why);
+        *n += err == MCX_OK;
+    }
+    for (i = *n; err != MCX_OK && i > 0; i--) { /* all or none */
+        mcx_key_drop(out[i - 1]);
+        mcx_key_unref(out[i - 1]);
+        *n = 0;
+    }
+    if (err == MCX_OK) {
+        mcx_ssv_wipe(&km->key);
+    }
+    return err;
+}
+
 /* ---- look-ups ---------------------------------------------------------- */
 
 struct mcx_key *
@@ -456,11 +508,13 @@ mcx_keys_by_id(struct mcx_keys *keys, unsigned kind, uint32_t key_id)
     struct mcx_key *k, *best = NULL;
     uint64_t hash = mcx_store_hash(keys, MCX_BY_ID, kind, "", key_id);
     int64_t mono = mcx_store_mono_ms(keys);
+    int64_t unix_ms = mcx_store_unix_ms(keys);
 
     (void)pthread_mutex_lock(&keys->lock);
     for (k = mcx_store_chain(keys, MCX_BY_ID, hash); k;
          k = k->node[MCX_BY_ID].next) {
-        if (k->kind != kind || k->key_id != key_id || mcx_life_due(k, mono)) {
+        if (k->kind != kind || k->key_id != key_id
+            || mcx_life_due(k, mono, unix_ms)) {
             continue;
         }
         if (k->state == MCX_KEY_ACTIVE) {
@@ -475,6 +529,20 @@ mcx_keys_by_id(struct mcx_keys *keys, unsigned kind, uint32_t key_id)
     return best;
 }
 
+/* SPEC TS 33.180 5.7, TS 33.303 6.2.4.4: of several GMKs of a group the one
+ * activated last is sent with, and of those the one with the newest T; not the
+ * one that arrived last. */
+static bool
+before(const struct mcx_key *a, const struct mcx_key *b)
+{
+    int64_t of_a = a->activation_unix_ms ? a->activation_unix_ms
+                                         : a->t_unix_ms;
+    int64_t of_b = b->activation_unix_ms ? b->activation_unix_ms
+                                         : b->t_unix_ms;
+
+    return of_a < of_b || (of_a == of_b && a->t_unix_ms < b->t_unix_ms);
+}
+
 struct mcx_key *
 mcx_keys_current(struct mcx_keys *keys, unsigned kind, const char *impu,
                  const char *mc_id)
@@ -483,23 +551,36 @@ mcx_keys_current(struct mcx_keys *keys, unsigned kind, const char *impu,
     enum mcx_index index = by_mc ? MCX_BY_MC : MCX_BY_IMPU;
     uint64_t hash = mcx_store_hash(keys, index, kind,
                                    by_mc ? mc_id : by_impu ? impu : "", 0);
-    struct mcx_key *k;
+    int64_t unix_ms = mcx_store_unix_ms(keys);
+    struct mcx_key *k, *best = NULL;
+    bool waits;
 
     (void)pthread_mutex_lock(&keys->lock);
+    waits = mcx_life_waits(keys, unix_ms);
+    (void)pthread_mutex_unlock(&keys->lock);
+    if (waits) {
+        (void)mcx_keys_sweep(keys);
+    }
+    (void)pthread_mutex_lock(&keys->lock);
     for (k = mcx_store_chain(keys, index, hash); k; k = k->node[index].next) {
-        if (k->kind != kind || k->state != MCX_KEY_ACTIVE) {
+        if (k->kind != kind || k->state != MCX_KEY_ACTIVE
+            || (k->expiry_unix_ms != 0 && unix_ms >= k->expiry_unix_ms)) {
             continue;
         }
-        if (by_mc || by_impu
-                ? (!by_mc || strcmp(k->mc_id, mc_id) == 0)
-                      && (!by_impu || strcmp(k->impu, impu) == 0)
-                : !*k->mc_id && !*k->impu) {
-            break;
+        if ((by_mc || by_impu
+                 ? (!by_mc || strcmp(k->mc_id, mc_id) == 0)
+                       && (!by_impu || strcmp(k->impu, impu) == 0)
+                 : !*k->mc_id && !*k->impu)
+            && (!best || before(best, k))) {
+            best = k;
+        }
+        if (best && kind != MCX_KIND_GMK) {
+            break; /* the newest stands first */
         }
     }
-    (void)mcx_key_ref(k);
+    (void)mcx_key_ref(best);
     (void)pthread_mutex_unlock(&keys->lock);
-    return k;
+    return best;
 }
 
 void

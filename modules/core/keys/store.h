@@ -43,12 +43,14 @@ struct mcx_key {
 
     struct mcx_ssv *octets; /* guarded memory; SECRET; NULL once wiped */
     enum mcx_key_state state;
+    bool waits; /* committed before its activation; on the list 'wait' */
     int64_t since_unix_ms, wipe_mono_ms;
     int64_t activation_unix_ms, expiry_unix_ms;
     enum mcx_key_end end;
     struct mcx_key_slot slot; /* the back-end's; see persist.c */
     struct mcx_node node[MCX_INDEXES];
     struct mcx_key *due_next, *due_prev; /* retired: order of retirement */
+    struct mcx_key *wait_next;           /* committed, not yet active    */
     struct mcx_key *gone_next;           /* being wiped: see life.c      */
     char tail[]; /* RAND and the texts */
 };
@@ -62,6 +64,7 @@ struct mcx_keys {
     size_t n_buckets; /* a power of two */
     struct mcx_key **bucket[MCX_INDEXES];
     struct mcx_key *due_first, *due_last;
+    struct mcx_key *wait; /* no order: there are few */
     void (*listen)(void *arg, const struct mcx_key_info *info);
     void *listen_arg;
     const struct mcx_keys_backing *back; /* NULL: nothing persists */
@@ -91,7 +94,14 @@ void mcx_store_tell(struct mcx_keys *keys, const struct mcx_key_info *info);
 void mcx_store_unref(struct mcx_keys *keys);
 
 /* life.c; the lock held. */
-bool mcx_life_due(const struct mcx_key *key, int64_t mono_ms);
+bool mcx_life_due(const struct mcx_key *key, int64_t mono_ms,
+                  int64_t unix_ms);
+/* Why a due key goes. */
+enum mcx_key_end mcx_life_why(const struct mcx_key *key, int64_t unix_ms);
+/* Is a committed key to become active by now?  mcx_keys_sweep() does it. */
+bool mcx_life_waits(const struct mcx_keys *keys, int64_t unix_ms);
+/* A key that was active, or waited to be, when it was kept. */
+void mcx_life_resume(struct mcx_key *key, int64_t unix_ms, int64_t mono_ms);
 void mcx_life_wipe(struct mcx_gone *gone, struct mcx_key *key,
                    enum mcx_key_end end, int64_t unix_ms);
 /* Puts 'key' into the state retired, until 'wipe_mono_ms'. */
@@ -107,6 +117,15 @@ void mcx_persist_changed(struct mcx_keys *keys, struct mcx_key *a,
 mcx_err mcx_persist_stage(struct mcx_keys *keys,
                           const struct mcx_key_record *rec,
                           struct mcx_key *key);
+
+/* tek.c.  The ID that the key's own traffic keys come from. */
+uint32_t mcx_tek_csb_id(const struct mcx_key *key);
+/* May members of a group have IDs of their own under this key, of which
+ * 'talker' may be one? */
+bool mcx_tek_has_talkers(const struct mcx_key *key, uint32_t talker);
+/* Traffic key and salt from the ID 'csb_id', whatever that may be. */
+mcx_err mcx_tek_make(struct mcx_tek *out, struct mcx_key *key,
+                     uint32_t csb_id, uint8_t cs_id) MCX_MUST_USE;
 
 static inline int64_t
 mcx_store_mono_ms(const struct mcx_keys *keys)

@@ -18,8 +18,8 @@ take(struct mcx_ssv *ssv, struct mcx_key *key)
     mcx_err err = MCX_E_STATE;
 
     (void)pthread_mutex_lock(&keys->lock);
-    if (mcx_life_due(key, mono_ms)) {
-        mcx_life_wipe(&gone, key, MCX_END_REPLACED, unix_ms);
+    if (mcx_life_due(key, mono_ms, unix_ms)) {
+        mcx_life_wipe(&gone, key, mcx_life_why(key, unix_ms), unix_ms);
     } else {
         *ssv = *key->octets;
         err = MCX_OK;
@@ -32,20 +32,62 @@ take(struct mcx_ssv *ssv, struct mcx_key *key)
 /* SPEC TS 33.180 E.1.2: CSB ID is the key ID; for a GMK it is the sender's
  * GUK-ID, so each sender has its own traffic key.  A GSK's key ID is its MKI,
  * which may be another number than its CSB ID. */
-static bool
-derives_from_csb_id(const struct mcx_key *key)
+uint32_t
+mcx_tek_csb_id(const struct mcx_key *key)
 {
     const struct mcx_kind_info *info = mcx_kind_info(key->kind);
 
     return (info && info->carrier == MCX_CARRIER_PSK)
-           || mcx_kind_diverse(key->kind, key->key_id, key->csb_id);
+                   || mcx_kind_diverse(key->kind, key->key_id, key->csb_id)
+               ? key->csb_id
+               : key->key_id;
+}
+
+/* May every member of a group have an ID of its own under this key, one that
+ * begins with the key's tag? */
+bool
+mcx_tek_has_talkers(const struct mcx_key *key, uint32_t talker)
+{
+    const struct mcx_kind_info *info = mcx_kind_info(key->kind);
+
+    return info && info->diversity != MCX_DIVERSITY_NEVER
+           && MCX_KEY_ID_KIND(talker) == key->kind;
+}
+
+mcx_err
+mcx_key_talker_id(uint32_t *out, struct mcx_key *key, const char *uri)
+{
+    MCX_SECRET(mcx_ssv, ssv);
+
+    *out = 0;
+    if (!uri || !mcx_tek_has_talkers(key, key->key_id)) {
+        return MCX_E_ARG;
+    }
+    MCX_TRY(take(&ssv, key));
+    return mcx_guk_id(out, &ssv, key->key_id, uri);
 }
 
 mcx_err
 mcx_key_tek(struct mcx_tek *out, struct mcx_key *key, uint8_t cs_id)
 {
+    return mcx_tek_make(out, key, mcx_tek_csb_id(key), cs_id);
+}
+
+mcx_err
+mcx_key_tek_of(struct mcx_tek *out, struct mcx_key *key, uint32_t talker,
+               uint8_t cs_id)
+{
+    mcx_tek_wipe(out);
+    return mcx_tek_has_talkers(key, talker)
+               ? mcx_tek_make(out, key, talker, cs_id)
+               : MCX_E_ARG;
+}
+
+mcx_err
+mcx_tek_make(struct mcx_tek *out, struct mcx_key *key, uint32_t csb_id,
+             uint8_t cs_id)
+{
     MCX_SECRET(mcx_ssv, ssv);
-    uint32_t csb_id = derives_from_csb_id(key) ? key->csb_id : key->key_id;
     struct mcx_bytes rand = mcx_bytes(key->rand, key->rand_n);
     mcx_err err;
 

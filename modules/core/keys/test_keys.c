@@ -827,6 +827,257 @@ test_threads(void **state)
     assert_int_equal(atomic_load(&told), N_THREADS * N_TURNS);
 }
 
+/* A GMK with key parameters; times in seconds from now, 0: none. */
+static void
+gmk_message(struct mcx_key_msg *km, uint32_t low, uint8_t octet, int from_s,
+            int to_s)
+{
+    message(km, MCX_KIND_GMK, low, octet);
+    km->params.present = true;
+    km->params.status = 1;
+    km->params.activation_unix = from_s ? unix_now / 1000 + from_s : 0;
+    km->params.expiry_unix = to_s ? unix_now / 1000 + to_s : 0;
+}
+
+static void
+pass(int64_t ms)
+{
+    unix_now += ms;
+    mono_now += ms;
+}
+
+static int events_n;
+
+static void
+count_events(void *arg, const struct mcx_key_info *info)
+{
+    (void)arg;
+    events_n += info->state != MCX_KEY_STAGED;
+}
+
+/* A key committed early receives, and is active from its time on; the one
+ * before it retires only then. */
+static void
+test_activation(void **state)
+{
+    struct mcx_keys *keys = make(8);
+    struct mcx_key *old, *k, *cur, *gone;
+    struct mcx_key_info info;
+    struct mcx_tek tek;
+
+    (void)state;
+    mcx_keys_listen(keys, count_events, NULL);
+    old = stage(keys, MCX_KIND_CSK, 1, 1, NULL);
+    assert_int_equal(mcx_key_commit(old), MCX_OK);
+    {
+        MCX_SECRET(mcx_key_msg, km);
+
+        gmk_message(&km, 2, 2, 60, 120);
+        km.kind = MCX_KIND_CSK;
+        km.key_id = km.csb_id = 0x20000002;
+        assert_int_equal(mcx_keys_stage(keys, &km, NULL, &k, NULL), MCX_OK);
+        gmk_message(&km, 3, 3, 50, 0);
+        assert_int_equal(mcx_keys_stage(keys, &km, NULL, &gone, NULL),
+                         MCX_OK);
+    }
+    events_n = 0;
+    assert_int_equal(mcx_key_commit(gone), MCX_OK);
+    assert_int_equal(mcx_key_commit(k), MCX_OK);
+    assert_int_equal(mcx_key_commit(k), MCX_E_STATE);
+    assert_int_equal(events_n, 0); /* nothing has changed yet */
+    mcx_key_drop(gone);            /* takes it from among the waiting */
+    mcx_key_unref(gone);
+    assert_int_equal(mcx_keys_sweep(keys), 60000);
+    assert_int_equal(state_of(k), MCX_KEY_STAGED);
+    assert_int_equal(mcx_key_tek(&tek, k, 6), MCX_OK); /* receives */
+    cur = mcx_keys_current(keys, MCX_KIND_CSK, NULL, NULL);
+    assert_ptr_equal(cur, old);
+    mcx_key_unref(cur);
+
+    pass(59999);
+    assert_int_equal(mcx_keys_sweep(keys), 1);
+    assert_int_equal(state_of(old), MCX_KEY_ACTIVE);
+    pass(1);
+    cur = mcx_keys_current(keys, MCX_KIND_CSK, NULL, NULL);
+    assert_ptr_equal(cur, k);
+    mcx_key_unref(cur);
+    assert_int_equal(state_of(k), MCX_KEY_ACTIVE);
+    assert_int_equal(state_of(old), MCX_KEY_RETIRED);
+    assert_int_equal(events_n, 3); /* dropped, retired, active */
+    assert_int_equal(mcx_keys_sweep(keys), MCX_KEY_GRACE_MS);
+    pass(MCX_KEY_GRACE_MS);
+    assert_int_equal(mcx_keys_sweep(keys), 60000 - MCX_KEY_GRACE_MS);
+
+    /* Expired is as good as wiped, swept or not. */
+    pass(60000 - MCX_KEY_GRACE_MS);
+    assert_null(mcx_keys_current(keys, MCX_KIND_CSK, NULL, NULL));
+    assert_null(mcx_keys_by_id(keys, MCX_KIND_CSK, 0x20000002));
+    assert_int_equal(state_of(k), MCX_KEY_ACTIVE);
+    assert_int_equal(mcx_key_tek(&tek, k, 6), MCX_E_STATE);
+    mcx_key_info(&info, k);
+    assert_int_equal(info.state, MCX_KEY_WIPED);
+    assert_int_equal(info.end, MCX_END_EXPIRED);
+    assert_int_equal(mcx_keys_sweep(keys), -1);
+    mcx_key_unref(k);
+    mcx_key_unref(old);
+    mcx_keys_free(keys);
+}
+
+/* Several GMKs of a group, one of them for two groups. */
+static void
+test_group_keys(void **state)
+{
+    struct mcx_keys *keys = make(8);
+    struct mcx_key *a[MCX_GROUPS_MAX], *b[MCX_GROUPS_MAX], *cur;
+    size_t n_a, n_b;
+    MCX_SECRET(mcx_key_msg, km);
+
+    (void)state;
+    gmk_message(&km, 1, 1, 0, 0);
+    assert_int_equal(mcx_keys_stage_group(keys, &km, NULL, NULL, a, &n_a,
+                                          NULL), MCX_E_ARG);
+    km.params.n_groups = 2;
+    (void)snprintf(km.params.group[0], 256, "sip:fire@t");
+    (void)snprintf(km.params.group[1], 256, "sip:water@t");
+    assert_int_equal(mcx_keys_stage_group(keys, &km, NULL, "sip:x@t", a,
+                                          &n_a, NULL), MCX_OK);
+    assert_int_equal(n_a, 2);
+    assert_int_equal(km.key.b[0], 0);
+    assert_int_equal(mcx_key_commit(a[0]), MCX_OK);
+    assert_int_equal(mcx_key_commit(a[1]), MCX_OK);
+
+    /* An older T that comes later does not win: TS 33.303 6.2.4.4. */
+    gmk_message(&km, 2, 2, 0, 0);
+    km.t_unix_ms -= 1000;
+    assert_int_equal(mcx_keys_stage_group(keys, &km, NULL, "sip:fire@t", b,
+                                          &n_b, NULL), MCX_OK);
+    assert_int_equal(n_b, 1);
+    assert_int_equal(mcx_key_commit(b[0]), MCX_OK);
+    cur = mcx_keys_current(keys, MCX_KIND_GMK, NULL, "sip:fire@t");
+    assert_ptr_equal(cur, a[0]);
+    mcx_key_unref(cur);
+    mcx_key_unref(b[0]);
+
+    /* The one activated last is sent with, once it is. */
+    gmk_message(&km, 3, 3, 10, 0);
+    km.t_unix_ms -= 2000;
+    assert_int_equal(mcx_keys_stage_group(keys, &km, NULL, "sip:fire@t", b,
+                                          &n_b, NULL), MCX_OK);
+    assert_int_equal(mcx_key_commit(b[0]), MCX_OK);
+    cur = mcx_keys_current(keys, MCX_KIND_GMK, NULL, "sip:fire@t");
+    assert_ptr_equal(cur, a[0]);
+    mcx_key_unref(cur);
+    pass(10000);
+    cur = mcx_keys_current(keys, MCX_KIND_GMK, NULL, "sip:fire@t");
+    assert_ptr_equal(cur, b[0]);
+    mcx_key_unref(cur);
+    cur = mcx_keys_current(keys, MCX_KIND_GMK, NULL, "sip:water@t");
+    assert_ptr_equal(cur, a[1]);
+    mcx_key_unref(cur);
+
+    /* Revoked for one group, revoked for all; the other GMKs live on. */
+    assert_int_equal(mcx_keys_revoke(keys, MCX_KIND_GMK, 1), 2);
+    assert_null(mcx_keys_current(keys, MCX_KIND_GMK, NULL, "sip:water@t"));
+    assert_int_equal(mcx_keys_count(keys), 2);
+
+    /* All or none. */
+    gmk_message(&km, 4, 4, 0, 0);
+    km.params.n_groups = MCX_GROUPS_MAX;
+    for (n_a = 0; n_a < MCX_GROUPS_MAX; n_a++) {
+        (void)snprintf(km.params.group[n_a], 256, "sip:g%zu@t", n_a);
+    }
+    mcx_key_unref(a[0]);
+    mcx_key_unref(a[1]);
+    assert_int_equal(mcx_keys_stage_group(keys, &km, "sip:i@t", NULL, a,
+                                          &n_a, NULL), MCX_E_BUSY);
+    assert_int_equal(n_a, 0);
+    assert_int_equal(mcx_keys_count(keys), 2);
+    mcx_key_unref(b[0]);
+    mcx_keys_free(keys);
+}
+
+/* A receiver with the GMK has the traffic keys of every talker. */
+static void
+test_talkers(void **state)
+{
+    struct mcx_keys *keys = make(8);
+    struct mcx_key *alice, *bob, *csk, *k;
+    struct mcx_srtp_policy sent, got;
+    struct mcx_tek tek, tek2;
+    uint32_t id = 0, talker = 0;
+    uint8_t mki[8] = { 0 };
+    MCX_SECRET(mcx_key_msg, km);
+
+    (void)state;
+    message(&km, MCX_KIND_GMK, 0x0df9bc39, 7);
+    assert_int_equal(mcx_guk_id(&km.csb_id, &km.key, km.key_id,
+                                "sip:alice@t"), MCX_OK);
+    assert_int_equal(mcx_keys_stage(keys, &km, owner("", "g1"), &alice,
+                                    NULL), MCX_OK);
+    message(&km, MCX_KIND_GMK, 0x0df9bc39, 7);
+    assert_int_equal(mcx_guk_id(&km.csb_id, &km.key, km.key_id, "sip:bob@t"),
+                     MCX_OK);
+    assert_int_equal(mcx_keys_stage(keys, &km, owner("", "g2"), &bob, NULL),
+                     MCX_OK);
+    assert_int_equal(mcx_key_policy(&sent, alice, 4, false), MCX_OK);
+    assert_int_equal(sent.mki_size, 8);
+    assert_int_equal(mcx_keys_by_mki(keys, mcx_bytes(sent.mki, 8), &k,
+                                     &talker), MCX_OK);
+    mcx_key_unref(k);
+    assert_int_equal(mcx_key_talker_id(&id, bob, "sip:alice@t"), MCX_OK);
+    assert_int_equal(id, talker);
+    assert_int_equal(mcx_key_policy_of(&got, bob, talker, 4, false),
+                     MCX_OK);
+    assert_memory_equal(&got, &sent, sizeof sent);
+    assert_int_equal(mcx_key_tek_of(&tek, bob, talker, 4), MCX_OK);
+    assert_memory_equal(tek.key, sent.key, 16);
+    assert_int_equal(mcx_key_tek(&tek2, bob, 4), MCX_OK);
+    assert_memory_not_equal(tek.key, tek2.key, 16);
+
+    /* Not a talker of a group. */
+    csk = stage(keys, MCX_KIND_CSK, 9, 9, NULL);
+    assert_int_equal(mcx_key_tek_of(&tek, csk, 0x20000001, 6), MCX_E_ARG);
+    assert_int_equal(mcx_key_policy_of(&got, csk, 1, 6, true), MCX_E_ARG);
+    assert_int_equal(mcx_key_policy_of(&got, bob, 0x20000001, 4, true),
+                     MCX_E_ARG);
+    assert_int_equal(mcx_key_talker_id(&id, csk, "sip:alice@t"), MCX_E_ARG);
+    assert_int_equal(mcx_key_talker_id(&id, bob, ""), MCX_E_ARG);
+    assert_int_equal(mcx_keys_by_mki(keys, mcx_bytes(sent.mki, 4), &k,
+                                     &talker), MCX_E_NO_KEY);
+    assert_int_equal(mcx_keys_by_mki(keys, mcx_bytes(sent.mki, 5), &k,
+                                     &talker), MCX_E_ARG);
+    assert_int_equal(mcx_keys_by_mki(keys, mcx_bytes(mki, 8), &k, &talker),
+                     MCX_E_NO_KEY);
+    mki[0] = 0x20;
+    mki[3] = 9;
+    assert_int_equal(mcx_keys_by_mki(keys, mcx_bytes(mki, 8), &k, &talker),
+                     MCX_E_NO_KEY);
+    assert_int_equal(mcx_keys_by_mki(keys, mcx_bytes(mki, 4), &k, &talker),
+                     MCX_OK);
+    assert_ptr_equal(k, csk);
+    assert_int_equal(talker, 0);
+    mcx_key_unref(k);
+    message(&km, MCX_KIND_GSK, 0, 5);
+    km.key_id = 0xfedc0001;
+    km.csb_id = 0x12345678;
+    assert_int_equal(mcx_keys_stage(keys, &km, NULL, &k, NULL), MCX_OK);
+    mcx_key_unref(k);
+    memcpy(mki, "\xfe\xdc\x00\x01", 4);
+    assert_int_equal(mcx_keys_by_mki(keys, mcx_bytes(mki, 4), &k, &talker),
+                     MCX_OK);
+    mcx_key_unref(k);
+
+    mcx_key_drop(bob);
+    assert_int_equal(mcx_key_talker_id(&id, bob, "sip:alice@t"),
+                     MCX_E_STATE);
+    assert_int_equal(mcx_key_policy_of(&got, bob, talker, 4, false),
+                     MCX_E_STATE);
+    mcx_key_unref(alice);
+    mcx_key_unref(bob);
+    mcx_key_unref(csk);
+    mcx_keys_free(keys);
+}
+
 int
 main(void)
 {
@@ -845,6 +1096,9 @@ main(void)
         cmocka_unit_test(test_derive_fails),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_activation),
+        cmocka_unit_test(test_group_keys),
+        cmocka_unit_test(test_talkers),
     };
 
     mcx_log_level(MCX_AREA_KEYS, 0);

@@ -324,6 +324,45 @@ test_restore(void **state)
     mcx_keys_free(keys);
 }
 
+/* A key that waits for its activation is kept as active, and waits again
+ * after a restart; one whose time came while nobody was there takes the place
+ * of the one before. */
+static void
+test_restore_waiting(void **state)
+{
+    struct mcx_keys *keys = keys_new();
+    MCX_SECRET(mcx_key_record, rec);
+    struct mcx_key_info info;
+    struct mcx_key *k;
+    uint32_t id;
+
+    (void)state;
+    now_ms = 1000000;
+    rec.kind = MCX_KIND_CSK;
+    rec.sp.key_size = 16;
+    rec.state = MCX_KEY_ACTIVE;
+    assert_int_equal(mcx_keys_attach(keys, &backing), MCX_OK);
+    for (id = 0; id < 3; id++) {
+        rec.key_id = 0x20000000 + id;
+        rec.activation_unix_ms = now_ms + ((int64_t)id - 1) * 500;
+        memset(&rec.key, 5 + (int)id, sizeof rec.key);
+        assert_int_equal(mcx_keys_restore(keys, &rec, id + 1), MCX_OK);
+    }
+    k = mcx_keys_current(keys, MCX_KIND_CSK, "", "");
+    assert_non_null(k);
+    mcx_key_info(&info, k);
+    assert_int_equal(info.key_id, 0x20000001);
+    mcx_key_unref(k);
+    assert_int_equal(mcx_keys_sweep(keys), 500);
+    now_ms += 500;
+    k = mcx_keys_current(keys, MCX_KIND_CSK, "", "");
+    mcx_key_info(&info, k);
+    assert_int_equal(info.key_id, 0x20000002);
+    mcx_key_unref(k);
+    told("3 active,2 retired,");
+    mcx_keys_free(keys);
+}
+
 static mcx_err replay_answer;
 
 static mcx_err
@@ -371,6 +410,7 @@ main(void)
         cmocka_unit_test(test_mac),
         cmocka_unit_test(test_seam),
         cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_restore_waiting),
         cmocka_unit_test(test_replay_seam),
     };
 
