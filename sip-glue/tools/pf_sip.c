@@ -20,6 +20,10 @@
 
 #include "pf.h"
 
+/* Not in it: UPDATE, which is not relayed.  A phone then sends a re-INVITE,
+ * which is. */
+#define PF_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, MESSAGE"
+
 enum {
     SHUTDOWN_STEP_MS = 100,
     SHUTDOWN_MS = 5000,
@@ -533,7 +537,7 @@ pf_start(struct pf *pf)
         NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOALERT(0), NUTAG_AUTOANSWER(0),
         NUTAG_AUTOACK(0), NUTAG_SESSION_TIMER(0),
         /* Before any NUTAG_ALLOW(), which adds. */
-        SIPTAG_ALLOW_STR(APP_ALLOW),
+        SIPTAG_ALLOW_STR(PF_ALLOW),
         NTATAG_UDP_MTU(65535), NTATAG_MAXSIZE(262144),
         APP_TRANSPORT_TAGS(&pf->config),
         /* (1); REGISTER, PUBLISH and MESSAGE come with it */

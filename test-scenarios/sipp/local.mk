@@ -10,6 +10,7 @@ SCENARIOS = \
 	test-scenarios/sipp/call-plain/call-plain.scn \
 	test-scenarios/sipp/call-rekey-forged/call-rekey-forged.scn \
 	test-scenarios/sipp/call-rekey-other/call-rekey-other.scn \
+	test-scenarios/sipp/call-rekey-relayed/call-rekey-relayed.scn \
 	test-scenarios/sipp/call-spoof/call-spoof.scn \
 	test-scenarios/sipp/datagram/datagram.scn \
 	test-scenarios/sipp/download-cut/download-cut.scn \

@@ -66,6 +66,7 @@ sipp_uac() {
     xml=$W/$(basename "$tpl" .xml).$RANDOM.xml
     cp "$SIPP_DIR/templates/$tpl" "$xml"
     for kv in "$@" PSI=$PSI TYPE=application/mikey HEADERS=Subject:call HEADERS2=Subject:call CONTACTPARAM= \
+        "RURI=sip:[remote_ip]:[remote_port];transport=[transport]" \
         SERVICE="P-Asserted-Service: urn:urn-7:3gpp-service.ims.icsi.mcptt"; do
         # A Warning that is not expected takes its check out of the template.
         [ "$kv" = WARNING= ] && perl -0pi -e 's{<action>.*?</action>}{}s' "$xml"
