@@ -592,6 +592,7 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url,
     ask.peer = r->peer;
     ask.body = mcx_bytes(r->body, r->n);
     kms_answer(&reply, h->server, &ask);
+    mcx_wipe_stack();
     log_answer(h, r, &reply);
     return send_xml(connection, reply.status, reply.xml, reply.n, NULL);
 }

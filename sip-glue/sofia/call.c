@@ -966,7 +966,19 @@ op_rejected(void *arg, nua_handle_t *nh)
 static void
 op_terminated(void *arg, nua_handle_t *nh)
 {
-    mcxs_call_over(arg, nh);
+    mcx_t *mcx = arg;
+    struct mcxs_call *c;
+
+    /* The end of a refused INVITE may come when the offer of its repetition
+     * is there already, not yet taken by the engine: that one is not meant.
+     * Should it never be taken, the loop's nua_i_state ends the call. */
+    pthread_mutex_lock(&mcx->calls_lock);
+    c = find(mcx, nh);
+    if (c && (c->sent || c->active || !c->staged || !c->staged_ours)) {
+        end_call(mcx, c);
+        pthread_cond_broadcast(&mcx->calls_wake);
+    }
+    pthread_mutex_unlock(&mcx->calls_lock);
 }
 
 const struct mcxs_engine_ops mcxs_call_ops = {

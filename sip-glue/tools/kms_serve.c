@@ -143,6 +143,7 @@ serve(const struct kms_args *a, struct kms_server *server,
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+    mcx_wipe_stack(); /* what the opening of the domain left there */
     err = kms_http_start(&http, server, &conf, &port, &text);
     if (err != MCX_OK) {
         return kms_failed(err, &text);
