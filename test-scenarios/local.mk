@@ -28,7 +28,7 @@ EACH_TEST = $(abs_top_srcdir)/test-scenarios/house/each-test
 NOT_VALGRIND = test_ident_oom test_mikey_oom test_kms_https
 .PHONY: check-valgrind check-threads check-call
 check-valgrind: all
-	@$(MAKE) $(check_PROGRAMS) >/dev/null
+	@$(MAKE) $(check_PROGRAMS) $(check_LTLIBRARIES) >/dev/null
 	@MCX_CPU=portable MCX_TEST_ROUNDS=10 $(EACH_TEST) 600 ./libtool --mode=execute valgrind \
 	    -q --error-exitcode=9 --leak-check=full \
 	    --errors-for-leak-kinds=definite -- $(filter-out $(NOT_VALGRIND),$(UNIT_TESTS))
