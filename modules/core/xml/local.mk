@@ -31,8 +31,13 @@ test_krr_sign_LDADD = $(CORE_TEST_LIBS) -lcrypto
 test_krr_SOURCES = modules/core/xml/test_krr.c
 test_krr_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_krr_LDADD = $(CORE_TEST_LIBS)
-check_PROGRAMS += test_kms_sign
-TESTS += test_kms_sign
+check_PROGRAMS += test_kms_sign test_kms_sign_oom
+TESTS += test_kms_sign test_kms_sign_oom
+test_kms_sign_oom_SOURCES = modules/core/xml/test_kms_sign_oom.c
+test_kms_sign_oom_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_kms_sign_oom_LDADD = $(CORE_TEST_LIBS)
+test_kms_sign_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
+	-Wl,--wrap=calloc -Wl,--wrap=realloc
 test_kms_sign_SOURCES = modules/core/xml/test_kms_sign.c
 test_kms_sign_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_kms_sign_LDADD = $(CORE_TEST_LIBS)

@@ -69,37 +69,6 @@ begin(void)
 
 /* ---- the tree ---------------------------------------------------------- */
 
-/* 'text' must be NUL terminated and outlive the parsing; NULL: not XML, or no
- * memory. */
-static xmlDocPtr
-parse(const char *text)
-{
-    xmlParserCtxtPtr ctxt = xmlNewParserCtxt();
-    xmlParserInputPtr in;
-    xmlDocPtr doc = NULL;
-
-    if (!ctxt) {
-        return NULL;
-    }
-    /* NODICT: every text is its own allocation, which we can wipe. */
-    (void)xmlCtxtUseOptions(ctxt, XML_PARSE_NONET | XML_PARSE_IGNORE_ENC
-                                      | XML_PARSE_NOCDATA | XML_PARSE_NODICT
-                                      | XML_PARSE_NOERROR
-                                      | XML_PARSE_NOWARNING);
-    in = xmlNewStringInputStream(ctxt, (const xmlChar *)text);
-    if (in && inputPush(ctxt, in) >= 0) {
-        (void)xmlParseDocument(ctxt);
-        doc = ctxt->myDoc;
-        ctxt->myDoc = NULL;
-        if (doc && (!ctxt->wellFormed || !ctxt->nsWellFormed)) {
-            xmlFreeDoc(doc);
-            doc = NULL;
-        }
-    }
-    xmlFreeParserCtxt(ctxt);
-    return doc;
-}
-
 static xmlNodePtr
 after(xmlNodePtr n)
 {
@@ -132,10 +101,44 @@ drop(xmlDocPtr doc)
     xmlFreeDoc(doc);
 }
 
+/* 'text' must be NUL terminated and outlive the parsing; NULL: not XML, or no
+ * memory. */
+static xmlDocPtr
+parse(const char *text)
+{
+    xmlParserCtxtPtr ctxt = xmlNewParserCtxt();
+    xmlParserInputPtr in;
+    xmlDocPtr doc = NULL;
+
+    if (!ctxt) {
+        return NULL;
+    }
+    /* NODICT: every text is its own allocation, which we can wipe. */
+    (void)xmlCtxtUseOptions(ctxt, XML_PARSE_NONET | XML_PARSE_IGNORE_ENC
+                                      | XML_PARSE_NOCDATA | XML_PARSE_NODICT
+                                      | XML_PARSE_NOERROR
+                                      | XML_PARSE_NOWARNING);
+    in = xmlNewStringInputStream(ctxt, (const xmlChar *)text);
+    if (in && inputPush(ctxt, in) >= 0) {
+        (void)xmlParseDocument(ctxt);
+        doc = ctxt->myDoc;
+        ctxt->myDoc = NULL;
+        if (doc
+            && (!ctxt->wellFormed || !ctxt->nsWellFormed
+                || ctxt->errNo == XML_ERR_NO_MEMORY)) {
+            drop(doc);
+            doc = NULL;
+        }
+    }
+    xmlFreeParserCtxt(ctxt);
+    return doc;
+}
+
 static bool
 is(const xmlNode *n, const char *name, const char *ns)
 {
-    return n && n->type == XML_ELEMENT_NODE
+    /* libxml2 may have had no memory for a name. */
+    return n && n->type == XML_ELEMENT_NODE && n->name
            && strcmp((const char *)n->name, name) == 0
            && (!ns || (n->ns && n->ns->href
                        && strcmp((const char *)n->ns->href, ns) == 0));
@@ -440,7 +443,8 @@ count_ids(const struct form *f, bool *on_target)
              a = a->next) {
             const xmlNode *t = a->children;
 
-            if (xmlStrcasecmp(a->name, (const xmlChar *)"Id") != 0 || !t
+            if (!a->name
+                || xmlStrcasecmp(a->name, (const xmlChar *)"Id") != 0 || !t
                 || t->next || !t->content
                 || strcmp((const char *)t->content, f->id) != 0) {
                 continue;
