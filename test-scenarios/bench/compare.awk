@@ -33,8 +33,8 @@ FNR == 1 {
     if (file == 2) {
         order[++n] = row
     }
-    m = get($0, "median_us")
-    mm[row, file] = get($0, "mm")
+    m = get($0, "median_us") + 0
+    mm[row, file] = get($0, "mm") + 0
     low[row, file] = mm[row, file] * get($0, "min_us") / m
 }
 /"figure": / {
@@ -42,7 +42,7 @@ FNR == 1 {
     if (file == 2) {
         order[++n] = row
     }
-    value[row, file] = get($0, "value")
+    value[row, file] = get($0, "value") + 0
 }
 END {
     if (file < 2 || n == 0) {

@@ -60,7 +60,7 @@ FNR == NR {
 }
 /"median_us": / {
     row = get($0, "name") SUBSEP get($0, "backend")
-    mm[row] = get($0, "mm")
+    mm[row] = get($0, "mm") + 0 # a number: awk compares texts as texts
     lo[row] = mm[row] * get($0, "min_us") / get($0, "median_us")
     hi[row] = mm[row] * get($0, "max_us") / get($0, "median_us")
 }

@@ -49,6 +49,9 @@ for svg in a b; do
     fi
 done
 says bar "$dir/a.svg" '>1600</text>'
+# 1,600 and 105 mm on the scale that begins at 30: as numbers, not as texts.
+says length "$dir/a.svg" '<rect x="220.0" .* width="214.1"'
+says length "$dir/a.svg" '<rect x="220.0" .* width="67.5"'
 says escaped "$dir/a.svg" 'C &amp; &lt;D>'
 says commas "$dir/b.svg" '>400,000</text>'
 
