@@ -513,6 +513,12 @@ MCX_API bool mcx_kind_diverse(unsigned kind, uint32_t key_id,
 
 /* ---- building ---------------------------------------------------------- */
 
+/* How key parameters go (TS 33.180 E.6).  A: protected with the key.  B: the
+ * same content in clear, under the signature only; for gateways of the old
+ * release, which read nothing else: to be opened it wants rel13-params.  Form
+ * C (33.179 V13.4.0) is not made: modules/DECISIONS.md. */
+enum mcx_params_form { MCX_PARAMS_FORM_A, MCX_PARAMS_FORM_B };
+
 struct mcx_build {
     const struct mcx_env *env;
     struct mcx_ring *ring;
@@ -528,7 +534,10 @@ struct mcx_build {
                             mkfc-guk, sdp-ids */
     bool hide_initiator, hide_responder; /* IDRuidi, IDRuidr */
     bool sakke_to_self;
-    const struct mcx_key_params *params; /* NULL: no key parameters */
+    const struct mcx_key_params *params; /* NULL: no key parameters.  Of
+        'status' the two flags of E.6.9; times below 2^40; groups go with kinds
+        that have them */
+    enum mcx_params_form params_form;
     bool cs_id_given; /* rel13-map: 'cs_id' instead of the table's */
     uint8_t cs_id;
 };

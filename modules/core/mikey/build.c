@@ -236,13 +236,17 @@ add_params(struct making *b)
 {
     struct mcx_wr wr = mcx_wr(b->params, sizeof b->params);
     const struct mcx_build *how = b->how;
+    mcx_err err;
 
     if (!how->params) {
         return MCX_OK;
     }
-    MCX_TRY(mcx_key_params_write(&wr, how->params, &b->km->key,
-                                 b->km->csb_id, b->km->t_unix_ms / 1000,
-                                 how->env));
+    err = mcx_key_params_write(&wr, how->params, how->params_form,
+                               &b->km->key, b->km->csb_id,
+                               b->km->t_unix_ms / 1000, how->env);
+    if (err != MCX_OK) {
+        return err == MCX_E_ARG ? fail(b, err, MCX_R_VALUE, "EXT") : err;
+    }
     add_ext(&b->m, MCX_EXT_KEY_PARAMS, mcx_bytes(b->params, wr.at));
     b->km->params = *how->params;
     b->km->params.present = true;

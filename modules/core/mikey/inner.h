@@ -27,9 +27,11 @@ mcx_err mcx_key_params_open(struct mcx_key_params *out,
                             const struct mcx_ssv *key, uint32_t csb_id,
                             unsigned peer, int64_t now_ms,
                             struct mcx_why *why) MCX_MUST_USE;
-/* Writes form A: the data of the extension. */
+/* Writes the data of the extension.  MCX_E_ARG: such contents, or such a
+ * form, are not sent. */
 mcx_err mcx_key_params_write(struct mcx_wr *wr,
                              const struct mcx_key_params *params,
+                             enum mcx_params_form form,
                              const struct mcx_ssv *key, uint32_t csb_id,
                              int64_t t_unix_s,
                              const struct mcx_env *env) MCX_MUST_USE;

@@ -8,8 +8,9 @@
  *
  * AES-128-GCM under DPCK = 128 low bits of HMAC-SHA-256(key, 0x53 || DPPK-ID
  * || 0x0004), a nonce of 16 octets, and the first 32 octets as additional
- * data.  Form B is the content in clear, an older release's.  Form C (33.179
- * V13.4.0, AES-CBC) is not supported.  Content:
+ * data.  Form B is the content in clear, an older release's: read under the
+ * peer option rel13-params, sent when asked for.  Form C (33.179 V13.4.0,
+ * AES-CBC) is neither read nor sent.  Content:
  *
  *   | key type (8) | status (32) | activation (40) | expiry (40) |
  *   | len (16) text | [len (16) count (8) { IEI (8) len (16) group }] |
@@ -34,6 +35,7 @@ enum {
     ALG_AES_128_GCM = 1,
     PLAIN_MAX = 8192,
     STATUS_NOT_REVOKED = 1,
+    STATUS_GATEWAY = 2, /* shared with a security gateway */
     GROUP_IEI = 0x7b
 };
 
@@ -315,7 +317,10 @@ writable(const struct mcx_key_params *p)
     const int64_t max = (INT64_C(1) << 40) - 1;
     size_t i;
 
-    if (p->n_groups > MCX_GROUPS_MAX || p->activation_unix < 0
+    /* More than the defined flags is not sent: high bits of a status could
+     * pass for the length of an element around it. */
+    if ((p->status & ~(uint32_t)(STATUS_NOT_REVOKED | STATUS_GATEWAY)) != 0
+        || p->n_groups > MCX_GROUPS_MAX || p->activation_unix < 0
         || p->activation_unix > max || p->expiry_unix < 0
         || p->expiry_unix > max || !memchr(p->text, '\0', sizeof p->text)) {
         return false;
@@ -331,8 +336,9 @@ writable(const struct mcx_key_params *p)
 
 mcx_err
 mcx_key_params_write(struct mcx_wr *wr, const struct mcx_key_params *params,
-                     const struct mcx_ssv *key, uint32_t csb_id,
-                     int64_t t_unix_s, const struct mcx_env *env)
+                     enum mcx_params_form form, const struct mcx_ssv *key,
+                     uint32_t csb_id, int64_t t_unix_s,
+                     const struct mcx_env *env)
 {
     MCX_SECRET(mcx_plain, plain);
     MCX_SECRET(mcx_plain, sealed);
@@ -341,8 +347,12 @@ mcx_key_params_write(struct mcx_wr *wr, const struct mcx_key_params *params,
     struct mcx_wr content = mcx_wr(plain.b, PLAIN_MAX);
     struct mcx_wr head = mcx_wr(aad, sizeof aad);
 
-    if (!writable(params)) {
+    if (!writable(params)
+        || (form != MCX_PARAMS_FORM_A && form != MCX_PARAMS_FORM_B)) {
         return MCX_E_ARG;
+    }
+    if (form == MCX_PARAMS_FORM_B) {
+        return write_content(wr, params, MCX_KEY_ID_KIND(csb_id));
     }
     MCX_TRY(write_content(&content, params, MCX_KEY_ID_KIND(csb_id)));
     MCX_TRY(env->random(env->ctx, iv, sizeof iv));

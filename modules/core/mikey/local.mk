@@ -54,7 +54,7 @@ bench_mikey_LDADD = libmcx-core-all.la
 
 if HAVE_CMOCKA
 MIKEY_TESTS = test_batch test_families test_gsk test_kinds \
-	test_mikey_oom test_open test_parse test_prf test_psk
+	test_mikey_oom test_open test_params test_parse test_prf test_psk
 check_PROGRAMS += $(MIKEY_TESTS)
 TESTS += $(MIKEY_TESTS)
 test_batch_SOURCES = modules/core/mikey/test_batch.c \
@@ -92,6 +92,11 @@ test_open_SOURCES = modules/core/mikey/test_open.c \
 	modules/core/mikey/test_world.h
 test_open_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_open_LDADD = $(CORE_TEST_LIBS)
+test_params_SOURCES = modules/core/mikey/test_params.c \
+	modules/core/mikey/test_env.h \
+	modules/core/mikey/test_world.h
+test_params_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_params_LDADD = $(CORE_TEST_LIBS)
 test_parse_SOURCES = modules/core/mikey/test_parse.c \
 	modules/core/mikey/test_env.h
 test_parse_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
