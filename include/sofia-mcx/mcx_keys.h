@@ -391,6 +391,12 @@ MCX_API mcx_err mcx_key_policy(struct mcx_srtp_policy *out,
                                struct mcx_key *key, uint8_t cs_id,
                                bool srtcp_only) MCX_MUST_USE;
 
+/* The keys that protect XML under this CSK or SPK; 'id' and 'peer' as for
+ * mcx_xml_keys().  MCX_E_ARG: the key is of a kind that protects no XML, or
+ * 'id' is empty; MCX_E_STATE: wiped; MCX_E_NOMEM. */
+MCX_API mcx_err mcx_key_xml(struct mcx_xml_keys *out, struct mcx_key *key,
+                            const char *id, unsigned peer) MCX_MUST_USE;
+
 /* ---- group media: any talker ------------------------------------------- */
 
 /* Whose packet is it?  'mki' is that of an SRTP or SRTCP packet, 4 octets or

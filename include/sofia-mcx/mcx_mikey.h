@@ -254,7 +254,8 @@ struct mcx_key_params {
 };
 
 /* A key that was received and verified, or made by us.  SECRET: 'key'.
- * Made by mcx_mikey_open(), mcx_mikey_build() and nothing else. */
+ * Made by mcx_mikey_open(), mcx_mikey_build(), their GSK counterparts, and
+ * mcx_hand_key() for keys that no message carries; by nothing else. */
 struct mcx_key_msg {
     struct mcx_ssv key; /* the key itself: SSV = key */
     unsigned kind;      /* enum mcx_kind */
@@ -497,6 +498,7 @@ struct mcx_kind_info {
     bool params;  /* key parameters may come along...          */
     bool groups;  /* ... and hold group IDs                    */
     bool to_self; /* SAKKE-to-self may come along              */
+    bool xml;     /* is an XML protection key (TS 33.180 9.3)  */
     uint8_t cs_id, n_cs; /* first CS-ID, how many follow each other */
     uint8_t rel13_cs_id; /* the first one under rel13-cs-id         */
     enum mcx_window window;
@@ -579,6 +581,34 @@ MCX_API mcx_err mcx_mikey_build_batch(uint8_t *out, size_t *out_n,
                                       const struct mcx_build *how)
     MCX_MUST_USE;
 
+/* ---- keys that come by hand (TS 33.180 5.5) ---------------------------- */
+
+/* What both ends were given on paper: an SPK, its ID and its RAND. */
+struct mcx_hand {
+    struct mcx_ssv key; /* SECRET */
+    unsigned kind;      /* one whose row says MCX_CARRIER_HAND */
+    uint32_t key_id;    /* its first four bits are the kind's  */
+    size_t rand_n;      /* 16 to MCX_RAND_MAX octets           */
+    uint8_t rand[MCX_RAND_MAX];
+    char self[MCX_URI_MAX], peer[MCX_URI_MAX]; /* the two servers */
+    int64_t expiry_unix; /* seconds; 0: never */
+};
+MCX_SECRET_TYPE(mcx_hand);
+/* Reads such a paper: a line `name = value` each for kind, id (8 hexadecimal
+ * digits), key (32), rand (32 to 510), self, peer (URIs) and, when it ends,
+ * expires (RFC 3339); '#' begins a comment.  Allocates nothing; 'text' is
+ * SECRET and the caller's to wipe.  MCX_E_CONFIG: '*line' (from 1; 0: the
+ * whole) and '*what', a static text without any of the file's octets. */
+MCX_API mcx_err mcx_hand_read(struct mcx_hand *out, struct mcx_bytes text,
+                              size_t *line, const char **what) MCX_MUST_USE;
+/* The verified key message that such a key would have come in: made now, by
+ * 'self' for 'peer'.  MCX_E_ARG; MCX_E_POLICY (purpose-tag); MCX_E_EXPIRED
+ * (key-expired). */
+MCX_API mcx_err mcx_hand_key(struct mcx_key_msg *out,
+                             const struct mcx_hand *hand,
+                             const struct mcx_env *env,
+                             struct mcx_why *why) MCX_MUST_USE;
+
 /* ---- several GMKs of a group ------------------------------------------- */
 
 /* "Newest T wins" (TS 33.303 6.2.4.4): was 'a' made later than 'b'?  Goes by
@@ -629,6 +659,27 @@ MCX_API mcx_err mcx_mikey_derive(uint8_t *out, size_t out_n, unsigned prf,
  * with the GUK-ID gives the GMK-ID. */
 MCX_API mcx_err mcx_guk_id(uint32_t *out, const struct mcx_ssv *gmk,
                            uint32_t gmk_id, const char *uri) MCX_MUST_USE;
+
+/* The keys of XML protection (TS 33.180 9.3, F.1.4): one for AES-128-GCM, one
+ * for HMAC-SHA-256.  Two types, so that neither is taken for the other. */
+enum { MCX_XML_KEY_SIZE = 16 };
+struct mcx_xml_ckey { uint8_t b[MCX_XML_KEY_SIZE]; }; /* confidentiality */
+struct mcx_xml_ikey { uint8_t b[MCX_XML_KEY_SIZE]; }; /* integrity       */
+struct mcx_xml_keys {
+    struct mcx_xml_ckey c;
+    struct mcx_xml_ikey i;
+    uint32_t xpk_id; /* base64 of its four octets is the KeyName */
+};
+MCX_SECRET_TYPE(mcx_xml_keys);
+/* 'id' is the MC service ID that the CSK is bound to, at both ends and in both
+ * directions the client's; for an SPK what the two servers agreed on.  1 to
+ * 65535 octets, taken as they are.  Peer option xml-key-xpk: the XPK itself is
+ * both keys (33.179 V13.4.0; for signatures that is our reading) and 'id' is
+ * not used.  Time does not depend on the XPK.  MCX_E_ARG, MCX_E_NOMEM; '*out'
+ * is zero then.  mcx_key_xml() does it for a stored key. */
+MCX_API mcx_err mcx_xml_keys(struct mcx_xml_keys *out,
+                             const struct mcx_ssv *xpk, uint32_t xpk_id,
+                             const char *id, unsigned peer) MCX_MUST_USE;
 
 /* ---- pre-shared key mode (RFC 3830 3.1) -------------------------------- */
 

@@ -1,5 +1,6 @@
-/* tek.c -- station 5: traffic key and salt of one crypto session.  See
- * mcx_keys.h.  policy.c and modules call it; the PRF is core/mikey's.
+/* tek.c -- station 5: traffic key and salt of one crypto session, and the
+ * keys of XML protection.  See mcx_keys.h.  policy.c and modules call it; the
+ * derivations are core/mikey's.
  * The key's octets are copied under the lock and wiped on the way out, so a
  * key that is dropped meanwhile is gone from the store at once. */
 #include <config.h>
@@ -65,6 +66,21 @@ mcx_key_talker_id(uint32_t *out, struct mcx_key *key, const char *uri)
     }
     MCX_TRY(take(&ssv, key));
     return mcx_guk_id(out, &ssv, key->key_id, uri);
+}
+
+mcx_err
+mcx_key_xml(struct mcx_xml_keys *out, struct mcx_key *key, const char *id,
+            unsigned peer)
+{
+    const struct mcx_kind_info *info = mcx_kind_info(key->kind);
+    MCX_SECRET(mcx_ssv, ssv);
+
+    mcx_xml_keys_wipe(out);
+    if (!info || !info->xml) {
+        return MCX_E_ARG;
+    }
+    MCX_TRY(take(&ssv, key));
+    return mcx_xml_keys(out, &ssv, key->key_id, id, peer);
 }
 
 mcx_err

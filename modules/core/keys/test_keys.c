@@ -238,6 +238,46 @@ test_stage(void **state)
     mcx_keys_free(keys);
 }
 
+/* TEST TS 33.180 9.3: CSKs and SPKs protect XML, other keys do not, and a
+ * wiped one no more. */
+static void
+test_xml(void **state)
+{
+    struct mcx_keys *keys = make(20);
+    static const struct mcx_xml_keys none;
+    MCX_SECRET(mcx_xml_keys, got);
+    MCX_SECRET(mcx_xml_keys, want);
+    struct mcx_ssv xpk;
+    struct mcx_key *k;
+    unsigned kind;
+
+    (void)state;
+    memset(xpk.b, 0xaa, sizeof xpk.b);
+    for (kind = 0; kind < MCX_KIND_COUNT; kind++) {
+        bool xml = kind == MCX_KIND_CSK || kind == MCX_KIND_SPK;
+
+        k = stage(keys, kind, 5, 0xaa, owner("sip:a@t", "sip:mc@t"));
+        memset(&got, 0xee, sizeof got);
+        assert_int_equal(mcx_key_xml(&got, k, "sip:mc@t", 0),
+                         xml ? MCX_OK : MCX_E_ARG);
+        if (xml) {
+            assert_int_equal(mcx_xml_keys(&want, &xpk, kind << 28 | 5,
+                                          "sip:mc@t", 0), MCX_OK);
+            assert_memory_equal(&got, &want, sizeof got);
+            assert_int_equal(mcx_key_xml(&got, k, "sip:mc@t",
+                                         MCX_PEER_XML_KEY_XPK), MCX_OK);
+            assert_memory_equal(got.i.b, xpk.b, sizeof xpk.b);
+            assert_int_equal(mcx_key_xml(&got, k, "", 0), MCX_E_ARG);
+            mcx_key_drop(k);
+            assert_int_equal(mcx_key_xml(&got, k, "sip:mc@t", 0),
+                             MCX_E_STATE);
+        }
+        assert_memory_equal(&got, &none, sizeof got);
+        mcx_key_unref(k);
+    }
+    mcx_keys_free(keys);
+}
+
 static void
 test_stage_refused(void **state)
 {
@@ -1084,6 +1124,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new),
         cmocka_unit_test(test_stage),
+        cmocka_unit_test(test_xml),
         cmocka_unit_test(test_stage_refused),
         cmocka_unit_test(test_same_key_again),
         cmocka_unit_test(test_life),

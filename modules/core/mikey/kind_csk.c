@@ -13,6 +13,7 @@ const struct mcx_kind_info mcx_kind_csk = {
     .carrier = MCX_CARRIER_SAKKE,
     .params = true,
     .to_self = true,
+    .xml = true,
     .cs_id = MCX_CS_MCPTT_CSK,
     .n_cs = 1,
     .rel13_cs_id = 0,

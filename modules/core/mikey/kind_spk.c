@@ -12,6 +12,7 @@ const struct mcx_kind_info mcx_kind_spk = {
     .responder = "",
     .clause = "TS 33.180 5.5",
     .carrier = MCX_CARRIER_HAND,
+    .xml = true,
     .cs_id = 0,
     .n_cs = 1,
     .rel13_cs_id = 0,

@@ -5,6 +5,7 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/mikey/dump.c \
 	modules/core/mikey/gsk.c \
 	modules/core/mikey/guk.c \
+	modules/core/mikey/hand.c \
 	modules/core/mikey/inner.h \
 	modules/core/mikey/keyparams.c \
 	modules/core/mikey/kind_csk.c \
@@ -37,7 +38,8 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/mikey/profile.c \
 	modules/core/mikey/psk.c \
 	modules/core/mikey/whom.c \
-	modules/core/mikey/words.c
+	modules/core/mikey/words.c \
+	modules/core/mikey/xpk.c
 
 EXTRA_DIST += modules/core/mikey/README modules/ADD-A-KEY-TYPE \
 	modules/ADD-A-PAYLOAD \
@@ -53,7 +55,7 @@ bench_mikey_SOURCES = test-scenarios/bench/bench_mikey.c
 bench_mikey_LDADD = libmcx-core-all.la
 
 if HAVE_CMOCKA
-MIKEY_TESTS = test_batch test_families test_gsk test_kinds \
+MIKEY_TESTS = test_batch test_families test_gsk test_hand test_kinds \
 	test_mikey_oom test_open test_params test_parse test_prf test_psk
 check_PROGRAMS += $(MIKEY_TESTS)
 TESTS += $(MIKEY_TESTS)
@@ -72,6 +74,9 @@ test_gsk_SOURCES = modules/core/mikey/test_gsk.c \
 	modules/core/mikey/test_world.h
 test_gsk_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_gsk_LDADD = $(CORE_TEST_LIBS)
+test_hand_SOURCES = modules/core/mikey/test_hand.c
+test_hand_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_hand_LDADD = $(CORE_TEST_LIBS)
 # A made-up kind, added as modules/ADD-A-KEY-TYPE says: a row and a file.
 test_kinds_SOURCES = modules/core/mikey/test_kinds.c \
 	modules/core/mikey/test_kinds.def \

@@ -152,6 +152,62 @@ ts_33180_derivation(void **state)
     assert_memory_equal(got, want, 12);
 }
 
+/* TEST TS 33.180 F.1.4: computed by `openssl dgst -mac HMAC`. */
+static void
+xml_keys(void **state)
+{
+    static const struct {
+        const char *xpk, *id, *c, *i;
+        uint32_t xpk_id;
+    } row[] = {
+        { "1b2d3f4d5e6f708192a3b4c5d6e7f809", "sip:alice@mcx.test",
+          "52932b1b664ae3523c9ecb7e6200b7d7",
+          "501508521400be1991f8bd206e701d0e", 0x2f3a91c0 },
+        { "000102030405060708090a0b0c0d0e0f", "sip:server-a.mcx.test",
+          "1825276bfe028923bf36c04e32509024",
+          "760a354f3a1856facf96f77285658a2d", 0x30000007 },
+    };
+    static char longest[65537];
+    struct mcx_xml_keys k, none = { .xpk_id = 0 };
+    uint8_t want[16];
+    struct mcx_ssv xpk;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof row / sizeof row[0]; i++) {
+        hex(xpk.b, 16, row[i].xpk);
+        assert_int_equal(mcx_xml_keys(&k, &xpk, row[i].xpk_id, row[i].id, 0),
+                         MCX_OK);
+        hex(want, 16, row[i].c);
+        assert_memory_equal(k.c.b, want, 16);
+        hex(want, 16, row[i].i);
+        assert_memory_equal(k.i.b, want, 16);
+        assert_int_equal(k.xpk_id, row[i].xpk_id);
+        /* Every input counts. */
+        assert_int_equal(mcx_xml_keys(&k, &xpk, row[i].xpk_id ^ 1, row[i].id,
+                                      0), MCX_OK);
+        assert_memory_not_equal(k.i.b, want, 16);
+        assert_int_equal(mcx_xml_keys(&k, &xpk, row[i].xpk_id,
+                                      row[i].id + 1, 0), MCX_OK);
+        assert_memory_not_equal(k.i.b, want, 16);
+        /* Rel-13: the key itself, whoever it is for. */
+        assert_int_equal(mcx_xml_keys(&k, &xpk, row[i].xpk_id, row[i].id,
+                                      MCX_PEER_XML_KEY_XPK), MCX_OK);
+        assert_memory_equal(k.c.b, xpk.b, 16);
+        assert_memory_equal(k.i.b, xpk.b, 16);
+        assert_int_equal(k.xpk_id, row[i].xpk_id);
+    }
+    memset(longest, 'a', sizeof longest - 1);
+    assert_int_equal(mcx_xml_keys(&k, &xpk, 1, longest, 0), MCX_E_ARG);
+    assert_memory_equal(&k, &none, sizeof k);
+    longest[65535] = '\0';
+    assert_int_equal(mcx_xml_keys(&k, &xpk, 1, longest, 0), MCX_OK);
+    assert_int_equal(mcx_xml_keys(&k, &xpk, 1, "", 0), MCX_E_ARG);
+    assert_int_equal(mcx_xml_keys(&k, &xpk, 1, NULL, MCX_PEER_XML_KEY_XPK),
+                     MCX_E_ARG);
+    assert_memory_equal(&k, &none, sizeof k);
+}
+
 /* TEST TS 33.180 F.1.3, and 7.4 with GUK-IDs: Etherstack's values. */
 static void
 vendor_guk_and_tek(void **state)
@@ -239,6 +295,7 @@ main(void)
         cmocka_unit_test(tgk_derivations),
         cmocka_unit_test(psk_derivations),
         cmocka_unit_test(ts_33180_derivation),
+        cmocka_unit_test(xml_keys),
         cmocka_unit_test(vendor_guk_and_tek),
         cmocka_unit_test(refusals),
     };
