@@ -70,6 +70,9 @@ MCX_API mcx_err mcx_kms_load_dir(struct mcx_ring *ring, const char *dir,
 struct mcx_kms_doc {
     const char *user_uri, *kms_uri, *client_req_url;
     int64_t time_unix_ms;
+    /* Id of the KmsResponse: that of the request, when the answer is to be
+     * bound to it; NULL, or nothing that may be an Id: "response". */
+    const char *id;
 };
 MCX_API mcx_err mcx_kms_write_init(char **out, size_t *n,
                                    const struct mcx_kms_doc *doc,
@@ -123,8 +126,12 @@ enum {
     MCX_KMS_REQUEST_MAX = 65536, /* octets of a request                   */
     MCX_KMS_URL_MAX = 2048,
     MCX_KMS_NAME_MAX = 128,
-    MCX_KMS_MSG_MAX = 256
+    MCX_KMS_MSG_MAX = 256,
+    MCX_KMS_ID_MAX = 48
 };
+/* May this be the Id of a message: a letter or '_', then letters, digits and
+ * "._-", at most 47 in all? */
+MCX_API bool mcx_kms_id_ok(const char *id);
 struct mcx_kms_request {
     char user_uri[MCX_URI_MAX], kms_uri[MCX_URI_MAX];
     char client_req_url[MCX_KMS_URL_MAX];
@@ -134,13 +141,16 @@ struct mcx_kms_request {
     bool has_error; /* ClientError: what went wrong with an earlier answer */
     uint64_t error_code;
     char error_msg[MCX_KMS_MSG_MAX];
+    char id[MCX_KMS_ID_MAX]; /* read: "" when it is none (mcx_kms_id_ok);
+                                written: "" stands for "request" */
 };
 /* Reads a KmsRequest.  Every element that is known must be in the namespace
  * of the KMS interface, once, and hold text only; elements of other
  * namespaces and ones that are not known are passed over.  'text' (NULL
  * allowed) says what is wrong: "line 3: Time is not a dateTime ...".
- * MCX_E_MALFORMED, MCX_E_TOOBIG, MCX_E_NOMEM; MCX_E_UNSUPPORTED: a
- * SignedKmsRequest, whose signature nobody here can judge, or a KrrList. */
+ * MCX_E_MALFORMED, MCX_E_TOOBIG, MCX_E_NOMEM; MCX_E_UNSUPPORTED: a KrrList, or
+ * a SignedKmsRequest: mcx_kms_verify() (mcx_kmssec.h) judges its signature and
+ * gives out the KmsRequest that is to be read here. */
 MCX_API mcx_err mcx_kms_request_read(struct mcx_kms_request *out,
                                      struct mcx_bytes xml,
                                      struct mcx_text *text) MCX_MUST_USE;
@@ -178,6 +188,7 @@ enum { MCX_KMS_SETS_MAX = 16 };
 struct mcx_kms_reply {
     enum mcx_kms_what what;
     int64_t time_unix_ms;
+    char id[MCX_KMS_ID_MAX]; /* of the KmsResponse; "": none */
     uint64_t error_code; /* of a KmsError, and its text, "" when none */
     char error_msg[MCX_KMS_MSG_MAX];
     bool has_cache_num;
@@ -187,9 +198,9 @@ struct mcx_kms_reply {
     /* Of a KmsLookup: who was looked up, and where it belongs. */
     char lookup_uri[MCX_URI_MAX], lookup_kms[MCX_URI_MAX];
 };
-/* Reads a KmsResponse (or the one in a SignedKmsResponse, without judging the
- * signature) and compares it with 'expect'; keys and certificates are left to
- * mcx_kms_load_only().  'text' says what is wrong.
+/* Reads a KmsResponse (or the one in a SignedKmsResponse, whose signature is
+ * judged by mcx_kms_verify() before) and compares it with 'expect'; keys and
+ * certificates are left to mcx_kms_load_only().  'text' says what is wrong.
  * MCX_E_PEER: a KmsError, whose code and text are in 'out'; MCX_E_MALFORMED,
  * MCX_E_TOOBIG, MCX_E_NOMEM; MCX_E_AUTH: UserUri, KmsUri or ClientReqUrl is
  * another; MCX_E_SKEW: Time; MCX_E_POLICY: another message than asked for. */

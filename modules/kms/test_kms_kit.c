@@ -598,7 +598,9 @@ char *
 kit_answer(struct kit *kit, const char *url, const char *token,
            struct mcx_bytes body, size_t *n, int *status)
 {
-    struct mcx_kms_doc doc = { kit->user, KIT_KMS, url, kit->now_ms };
+    struct mcx_kms_doc doc = { .user_uri = kit->user, .kms_uri = KIT_KMS,
+                               .client_req_url = url,
+                               .time_unix_ms = kit->now_ms };
     struct mcx_text text;
     const char *path = strstr(url, KMS_ROOT_PATH "/");
     char *huge, *xml = NULL;

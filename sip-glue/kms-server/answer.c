@@ -26,6 +26,7 @@ struct call {
     struct kms_reply *out;
     char url[MCX_KMS_URL_MAX];
     struct mcx_kms_doc doc;
+    char id[MCX_KMS_ID_MAX]; /* of the request, and so of the answer */
     struct mcx_bytes body; /* the request, without its signature */
     struct kms_protect *protect;
 };
@@ -309,6 +310,9 @@ check_request(struct call *c)
         return false;
     }
     err = mcx_kms_request_read(req, c->body, &text);
+    /* A client that draws them at random knows its answer by it. */
+    (void)snprintf(c->id, sizeof c->id, "%s", err == MCX_OK ? req->id : "");
+    c->doc.id = c->id;
     if (err == MCX_E_NOMEM) {
         refuse(c, KMS_CODE_BUSY, "not now: try again");
     } else if (err != MCX_OK) {

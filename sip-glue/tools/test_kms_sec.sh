@@ -121,8 +121,11 @@ post() {
     xmllint --noout --nonet --schema "$XSD" ans.xml 2> lint ||
         bad "$1: $(cat lint)"
 }
-# judged KEYS: the answer has the signature of that InK
+# judged KEYS: the answer has the signature of that InK, and the Id of the
+# request
 judged() {
+    grep -q '<KmsResponse[^>]* Id="r"' ans.xml || tr -d '\n' < ans.xml |
+        grep -q '<KmsResponse[^>]* Id="r"' || bad "Id of the answer"
     octets ink "$1" > hmac
     xmlsec1 --verify --hmackey hmac --id-attr:Id $NS:KmsResponse ans.xml \
         2> /dev/null > /dev/null || bad "signature of the answer"

@@ -271,6 +271,8 @@ take_root(const struct judge *j, const struct mcx_xml *root)
         return refuse(j, MCX_E_MALFORMED, root->line,
                       "the document element is not KmsResponse (%s)", D31);
     }
+    (void)snprintf(j->out->id, sizeof j->out->id, "%s",
+                   mcx_kms_id_ok(resp->id) ? resp->id : "");
     MCX_TRY(says(j, resp, "KmsUri", j->expect->kms_uri));
     MCX_TRY(says(j, resp, "UserUri", j->expect->user_uri));
     MCX_TRY(says(j, resp, "ClientReqUrl", j->expect->client_req_url));

@@ -156,6 +156,18 @@ read_root(struct mcx_kms_request *out, const struct mcx_xml *root,
     return client_error(text, out, root);
 }
 
+bool
+mcx_kms_id_ok(const char *id)
+{
+    static const char words[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789.-";
+    size_t n = strlen(id);
+
+    /* The first is none of the last twelve. */
+    return n > 0 && n < MCX_KMS_ID_MAX && strspn(id, words) == n
+           && memchr(words, id[0], sizeof words - 1 - 12) != NULL;
+}
+
 mcx_err
 mcx_kms_request_read(struct mcx_kms_request *out, struct mcx_bytes xml,
                      struct mcx_text *text)
@@ -164,6 +176,7 @@ mcx_kms_request_read(struct mcx_kms_request *out, struct mcx_bytes xml,
     struct mcx_xml *root = NULL;
     mcx_err err;
 
+    _Static_assert((int)MCX_KMS_ID_MAX == (int)MCX_XML_ATTR_MAX, "an Id");
     memset(out, 0, sizeof *out);
     if (text) {
         text->s[0] = '\0';
@@ -173,6 +186,9 @@ mcx_kms_request_read(struct mcx_kms_request *out, struct mcx_bytes xml,
         return refuse(text, err, fault.line, "%s", fault.what);
     }
     err = read_root(out, root, text);
+    if (mcx_kms_id_ok(root->id)) {
+        (void)snprintf(out->id, sizeof out->id, "%s", root->id);
+    }
     mcx_xml_free(root);
     if (err != MCX_OK) {
         memset(out, 0, sizeof *out);
@@ -190,13 +206,16 @@ mcx_kms_request_write(char **out, size_t *n,
     *out = NULL;
     *n = 0;
     if (!req->user_uri[0] || !req->kms_uri[0] || !req->client_req_url[0]
-        || (req->has_error && !req->error_msg[0])) {
+        || (req->has_error && !req->error_msg[0])
+        || (req->id[0] && !mcx_kms_id_ok(req->id))) {
         return MCX_E_ARG;
     }
     mcx_time_text(when, req->time_unix_ms);
     mcx_out_raw(&o, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                     "<KmsRequest xmlns=\"urn:3gpp:ns:mcsecKMSInterface:1.0\""
-                    " Id=\"request\" Version=\"1.1.0\">\n");
+                    " Id=\"");
+    mcx_out_raw(&o, req->id[0] ? req->id : "request");
+    mcx_out_raw(&o, "\" Version=\"1.1.0\">\n");
     mcx_out_leaf(&o, 2, "UserUri", req->user_uri);
     mcx_out_leaf(&o, 2, "KmsUri", req->kms_uri);
     mcx_out_leaf(&o, 2, "Time", when);

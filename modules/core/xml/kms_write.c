@@ -22,8 +22,9 @@ head(struct mcx_out *o, const struct mcx_kms_doc *doc)
     mcx_out_raw(o, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                    "<KmsResponse xmlns=\"urn:3gpp:ns:mcsecKMSInterface:1.0\""
                    "\n    xmlns:xsi=\"http://www.w3.org/2001/"
-                   "XMLSchema-instance\" Id=\"response\" "
-                   "Version=\"1.0.0\">\n");
+                   "XMLSchema-instance\" Id=\"");
+    mcx_out_raw(o, doc->id && mcx_kms_id_ok(doc->id) ? doc->id : "response");
+    mcx_out_raw(o, "\" Version=\"1.0.0\">\n");
     mcx_out_leaf(o, 2, "UserUri", doc->user_uri);
     mcx_out_leaf(o, 2, "KmsUri", doc->kms_uri);
     date(o, 2, "Time", doc->time_unix_ms / 1000);

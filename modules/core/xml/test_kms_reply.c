@@ -231,7 +231,9 @@ static void
 only(void **state)
 {
     const struct mcx_env *env = mcx_env_system();
-    struct mcx_kms_doc doc = { USER, KMS, URL, NOW };
+    struct mcx_kms_doc doc = { .user_uri = USER, .kms_uri = KMS,
+                               .client_req_url = URL,
+                               .time_unix_ms = NOW };
     struct mcx_kms_info info = { .uri = KMS, .period = { 3600, 0 },
                                  .root = true };
     struct mcx_kms_keyset *sets = calloc(2, sizeof *sets);

@@ -182,7 +182,9 @@ static void
 cache(void **state)
 {
     struct mcx_env env = *mcx_env_system();
-    struct mcx_kms_doc doc = { "sip:a@b", "kms.test", URL, 0 };
+    struct mcx_kms_doc doc = { .user_uri = "sip:a@b", .kms_uri = "kms.test",
+                               .client_req_url = URL,
+                               .time_unix_ms = 0 };
     struct mcx_kms_cert *certs = calloc(2, sizeof *certs);
     struct mcx_kms_master *master = NULL;
     struct mcx_kms_loaded loaded;
@@ -231,6 +233,54 @@ cache(void **state)
     free(certs);
 }
 
+/* An Id goes there and back; what is none stands for nothing. */
+static void
+ids(void **state)
+{
+    static const struct { const char *id; bool ok; } rows[] = {
+        { "request", true }, { "_", true }, { "q0.-_Z", true },
+        { "", false }, { "0q", false }, { "-q", false }, { ".q", false },
+        { "a b", false }, { "a\"b", false }, { "a:b", false },
+        { "a12345678901234567890123456789012345678901234567", false },
+        { "a1234567890123456789012345678901234567890123456", true },
+    };
+    struct mcx_kms_doc doc = { .user_uri = "sip:a@b", .kms_uri = "kms.test",
+                               .client_req_url = URL };
+    struct mcx_kms_expect expect = { .what = MCX_KMS_ANY, .window_ms = -1 };
+    struct mcx_kms_reply reply;
+    struct mcx_kms_request *one = calloc(2, sizeof *one), *back = one + 1;
+    char *xml;
+    size_t n, i;
+
+    (void)state;
+    assert_non_null(one);
+    (void)snprintf(one->user_uri, sizeof one->user_uri, "sip:a@b");
+    (void)snprintf(one->kms_uri, sizeof one->kms_uri, "kms.test");
+    (void)snprintf(one->client_req_url, sizeof one->client_req_url, URL);
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *id = rows[i].id;
+
+        assert_int_equal(mcx_kms_id_ok(id), rows[i].ok);
+        (void)snprintf(one->id, sizeof one->id, "%s", id);
+        if (rows[i].ok || !*id) {
+            assert_int_equal(mcx_kms_request_write(&xml, &n, one), MCX_OK);
+            assert_int_equal(mcx_kms_request_read(back, mcx_bytes(xml, n),
+                                                  &text), MCX_OK);
+            assert_string_equal(back->id, *id ? id : "request");
+            mcx_kms_text_free(xml, n);
+        } else if (strlen(id) < sizeof one->id) {
+            assert_int_equal(mcx_kms_request_write(&xml, &n, one), MCX_E_ARG);
+        }
+        doc.id = id;
+        assert_int_equal(mcx_kms_write_error(&xml, &n, &doc, 1, "x"), MCX_OK);
+        assert_int_equal(mcx_kms_reply_read(&reply, mcx_bytes(xml, n),
+                                            &expect, NULL), MCX_E_PEER);
+        assert_string_equal(reply.id, rows[i].ok ? id : "response");
+        mcx_kms_text_free(xml, n);
+    }
+    free(one);
+}
+
 int
 main(void)
 {
@@ -238,6 +288,7 @@ main(void)
         cmocka_unit_test(taken),          cmocka_unit_test(missing),
         cmocka_unit_test(doubled),        cmocka_unit_test(wrong),
         cmocka_unit_test(there_and_back), cmocka_unit_test(cache),
+        cmocka_unit_test(ids),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,7 +118,9 @@ setup(void **state)
     static struct mcx_kms_request r = { .user_uri = USER, .kms_uri = KMS,
                                         .client_req_url = URL,
                                         .time_unix_ms = 1775000000000 };
-    struct mcx_kms_doc doc = { USER, KMS, URL, 1775000000000 };
+    struct mcx_kms_doc doc = { .user_uri = USER, .kms_uri = KMS,
+                               .client_req_url = URL,
+                               .time_unix_ms = 1775000000000 };
     struct mcx_kms_info info;
     static struct mcx_kms_keyset set;
     size_t i;
