@@ -122,6 +122,15 @@ MCX_API mcx_err mcx_store_end(struct mcx_store_db *db,
                               const struct mcx_store_find *find,
                               enum mcx_key_end end, size_t *n) MCX_MUST_USE;
 
+/* Puts in a key that comes by hand (mcx_hand_key()), active and bound to
+ * 'owner', and wipes the caller's octets.  A host that has the store open
+ * takes it up within a second or two.  MCX_E_POLICY: there is one of its kind,
+ * ID and owner already; MCX_E_EXPIRED: its time is past, or it was revoked;
+ * MCX_E_ARG: not a kind that comes by hand; MCX_E_IO, MCX_E_NOMEM. */
+MCX_API mcx_err mcx_store_add(struct mcx_store_db *db, struct mcx_key_msg *km,
+                              const struct mcx_key_owner *owner)
+    MCX_MUST_USE;
+
 /* ---- audit log --------------------------------------------------------- */
 
 /* X(name, "word") */

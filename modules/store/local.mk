@@ -1,6 +1,7 @@
 # modules/store: keys over a restart.  The only folder that sees SQLite.
 store_file_sources = \
 	modules/store/store.h \
+	modules/store/store_add.c \
 	modules/store/store_db.c \
 	modules/store/store_head.c \
 	modules/store/store_log.c \

@@ -445,6 +445,59 @@ write_batch(struct store *s)
     return err;
 }
 
+struct arrival {
+    struct store *s;
+    const struct mcx_store_event *note;
+    size_t n; /* of them that we have */
+};
+
+static void
+is_it(void *arg, const struct mcx_key_info *info)
+{
+    struct arrival *a = arg;
+
+    a->n += info->kind == a->note->kind && info->key_id == a->note->key_id
+            && strcmp(info->owner.mc_id, a->note->mc_id) == 0
+            && strcmp(info->owner.impu, a->note->impu) == 0;
+}
+
+static mcx_err
+arrive(void *arg, int64_t row, struct mcx_key_record *rec)
+{
+    struct arrival *a = arg;
+
+    if (rec && strcmp(rec->owner.impu, a->note->impu) == 0
+        && mcx_keys_restore(a->s->keys, rec, row) == MCX_OK) {
+        a->n++;
+    }
+    return MCX_OK;
+}
+
+/* Another process put a key in (mcx_store_add()). */
+static void
+on_added(struct store *s, const struct mcx_store_event *note)
+{
+    struct mcx_store_find find = { .by_id = true, .kind = note->kind,
+                                   .key_id = note->key_id,
+                                   .mc_id = note->mc_id };
+    struct arrival a = { s, note, 0 };
+    mcx_err err;
+
+    mcx_keys_each(s->keys, is_it, &a);
+    if (a.n > 0) {
+        return; /* it came while we started, and was brought back */
+    }
+    err = store_key_load(s->db, &find, arrive, &a);
+    if (err != MCX_OK || a.n == 0) {
+        mcx_log(s->env, MCX_AREA_KEYS, 1, "store: key %08lx was put in by "
+                "another process and cannot be brought in",
+                (unsigned long)note->key_id);
+    } else {
+        mcx_log(s->env, MCX_AREA_KEYS, 3, "store: key %08lx was put in by "
+                "another process", (unsigned long)note->key_id);
+    }
+}
+
 static void
 on_tomb(void *arg, int64_t seq, const struct mcx_store_event *tomb)
 {
@@ -452,6 +505,10 @@ on_tomb(void *arg, int64_t seq, const struct mcx_store_event *tomb)
     struct mcx_key_owner owner;
 
     (void)seq;
+    if (tomb->end == MCX_END_NONE) {
+        on_added(s, tomb);
+        return;
+    }
     memset(&owner, 0, sizeof owner);
     memcpy(owner.impu, tomb->impu, sizeof owner.impu);
     memcpy(owner.mc_id, tomb->mc_id, sizeof owner.mc_id);
@@ -659,7 +716,9 @@ static void
 old_tomb(void *arg, int64_t seq, const struct mcx_store_event *tomb)
 {
     struct restoring *r = arg;
-    int64_t keep = tomb->end == MCX_END_DROPPED ? DAY_MS : TOMB_KEEP_MS;
+    int64_t keep = tomb->end == MCX_END_DROPPED || tomb->end == MCX_END_NONE
+                       ? DAY_MS
+                       : TOMB_KEEP_MS;
 
     if (r->now - tomb->unix_ms > keep && r->n < STALE_MAX) {
         r->stale[r->n++].row = seq;
@@ -720,6 +779,18 @@ bring_back(struct store *s, struct restoring *r)
     size_t i;
 
     MCX_TRY(check_rows(s, r->now));
+    /* Notes before keys: what another process does in between is in a note
+     * that is still to come. */
+    MCX_TRY(store_tombs(s->db, &s->tomb_seq, old_tomb, r));
+    if (r->n > 0) {
+        mcx_err err = store_begin(s->db);
+
+        for (i = 0; i < r->n && err == MCX_OK; i++) {
+            err = store_tomb_cut(s->db, r->stale[i].row);
+        }
+        MCX_TRY(store_end(s->db, err));
+    }
+    r->n = 0;
     MCX_TRY(store_key_load(s->db, &all, restore_one, r));
     s->n.dropped = r->n;
     if (r->n > 0) {
@@ -729,16 +800,6 @@ bring_back(struct store *s, struct restoring *r)
     }
     if (s->replay) {
         MCX_TRY(store_replay_load(s->db, replay_one, r));
-    }
-    r->n = 0;
-    MCX_TRY(store_tombs(s->db, &s->tomb_seq, old_tomb, r));
-    if (r->n > 0) {
-        mcx_err err = store_begin(s->db);
-
-        for (i = 0; i < r->n && err == MCX_OK; i++) {
-            err = store_tomb_cut(s->db, r->stale[i].row);
-        }
-        MCX_TRY(store_end(s->db, err));
     }
     if (s->n.bad > 0) {
         mcx_log(s->env, MCX_AREA_KEYS, 1, "store: %zu rows do not open: "

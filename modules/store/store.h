@@ -2,6 +2,7 @@
  *
  *   store_db.c    the file: opening, making, KEK, statements
  *   store_pack.c  keys, states, events as octets, and back
+ *   store_add.c   a key is put in by hand
  *   store_row.c   rows of keys, of ended keys, of replay entries
  *   store_head.c  the sealed head: what the rows have to be
  *   store_log.c   the audit log
@@ -185,8 +186,15 @@ mcx_err store_key_load(struct mcx_store_db *db,
                                        struct mcx_key_record *rec),
                        void *arg);
 
+/* What may be known of a key. */
+void store_info_of(struct mcx_key_info *info,
+                   const struct mcx_key_record *rec);
+/* Leaves a note that this key was put in, for hosts that run. */
+mcx_err store_note_added(struct mcx_store_db *db,
+                         const struct mcx_key_info *info);
 /* Calls 'each' for the notes after '*seq' and moves it: keys that ended, with
- * kind, key_id, end, unix_ms, impu and mc_id. */
+ * kind, key_id, end, unix_ms, impu and mc_id; with end MCX_END_NONE a key that
+ * was put in. */
 mcx_err store_tombs(struct mcx_store_db *db, int64_t *seq,
                     void (*each)(void *arg, int64_t seq,
                                  const struct mcx_store_event *tomb),

@@ -220,7 +220,7 @@ store_tomb_reseal(struct mcx_store_db *db, int64_t seq,
     return store_run(db, stmt);
 }
 
-/* Leaves a note that a key ended. */
+/* Leaves a note that a key ended, or came (MCX_END_NONE). */
 static mcx_err
 tomb_put(struct mcx_store_db *db, const struct mcx_key_info *info,
          enum mcx_key_end end)
@@ -247,6 +247,12 @@ tomb_put(struct mcx_store_db *db, const struct mcx_key_info *info,
                             SQLITE_STATIC);
     MCX_TRY(store_run(db, stmt));
     return store_sum(db, 't', seq, tag(db, n), TAG, true);
+}
+
+mcx_err
+store_note_added(struct mcx_store_db *db, const struct mcx_key_info *info)
+{
+    return tomb_put(db, info, MCX_END_NONE);
 }
 
 static mcx_err
@@ -563,8 +569,8 @@ store_replay_cut_bad(struct mcx_store_db *db)
 
 /* ---- for people -------------------------------------------------------- */
 
-static void
-info_of(struct mcx_key_info *info, const struct mcx_key_record *rec)
+void
+store_info_of(struct mcx_key_info *info, const struct mcx_key_record *rec)
 {
     memset(info, 0, sizeof *info);
     info->kind = rec->kind;
@@ -595,7 +601,7 @@ each_row(void *arg, int64_t row, struct mcx_key_record *rec)
     struct mcx_store_key key = { .row = row };
 
     if (rec) {
-        info_of(&key.info, rec);
+        store_info_of(&key.info, rec);
         key.wipe_unix_ms = rec->wipe_unix_ms;
         e->fn(e->arg, &key);
     } else {
@@ -637,7 +643,7 @@ end_row(void *arg, int64_t row, struct mcx_key_record *rec)
     }
     if (rec) {
         e->row[e->n] = row;
-        info_of(&e->info[e->n], rec);
+        store_info_of(&e->info[e->n], rec);
         e->n++;
     }
     return MCX_OK;

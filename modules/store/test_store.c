@@ -653,6 +653,99 @@ test_revoked(void **state)
     kit_fini(&k);
 }
 
+static mcx_err
+add_by_hand(struct mcx_store_db *db, unsigned kind, uint32_t no,
+            const char *mc_id, int64_t expiry_s)
+{
+    static const struct mcx_ssv none;
+    MCX_SECRET(mcx_key_msg, km);
+    struct mcx_key_owner owner;
+    mcx_err err;
+
+    kit_message(&km, &owner, kind, no);
+    if (mc_id) {
+        (void)snprintf(owner.mc_id, sizeof owner.mc_id, "%s", mc_id);
+    }
+    km.params.present = expiry_s != 0;
+    km.params.status = 1;
+    km.params.expiry_unix = expiry_s;
+    err = mcx_store_add(db, &km, &owner);
+    if (err == MCX_OK) {
+        assert_memory_equal(&km.key, &none, sizeof none);
+    }
+    return err;
+}
+
+static int
+soon_state(struct kit *k, uint32_t no, int want)
+{
+    int i;
+
+    for (i = 0; i < 40 && kit_state(k, MCX_KIND_SPK, no) != want; i++) {
+        nap(100);
+    }
+    return kit_state(k, MCX_KIND_SPK, no);
+}
+
+/* A key put in by hand: by another process while a host runs, twice, past its
+ * end, after it was revoked, over a restart. */
+static void
+test_added(void **state)
+{
+    struct mcx_store_find find = { .by_id = true, .kind = MCX_KIND_SPK,
+                                   .key_id = kit_id(MCX_KIND_SPK, 7) };
+    struct mcx_store_db *db;
+    struct mcx_key *key;
+    int64_t now_s = kit_unix_ms / 1000;
+    struct kit k;
+    size_t n;
+
+    (void)state;
+    kit_init(&k);
+    kit_open(&k);
+    db = kit_db(&k);
+    assert_int_equal(add_by_hand(db, MCX_KIND_CSK, 7, NULL, 0), MCX_E_ARG);
+    assert_int_equal(add_by_hand(db, MCX_KIND_GSK, 7, NULL, 0), MCX_E_ARG);
+    assert_int_equal(add_by_hand(db, 99, 7, NULL, 0), MCX_E_ARG);
+    assert_int_equal(add_by_hand(db, MCX_KIND_SPK, 7, NULL, now_s),
+                     MCX_E_EXPIRED);
+    assert_int_equal(add_by_hand(db, MCX_KIND_SPK, 7, NULL, now_s + 60),
+                     MCX_OK);
+    assert_int_equal(add_by_hand(db, MCX_KIND_SPK, 7, NULL, 0),
+                     MCX_E_POLICY);
+    assert_int_equal(soon_state(&k, 7, MCX_KEY_ACTIVE), MCX_KEY_ACTIVE);
+    assert_int_equal(mcx_keys_count(k.keys), 1);
+    /* The same ID for another peer is another key. */
+    assert_int_equal(add_by_hand(db, MCX_KIND_SPK, 7, "sip:c@t", 0), MCX_OK);
+    assert_int_equal(add_by_hand(db, MCX_KIND_SPK, 8, NULL, 0), MCX_OK);
+    assert_int_equal(soon_state(&k, 8, MCX_KEY_ACTIVE), MCX_KEY_ACTIVE);
+    assert_int_equal(mcx_keys_count(k.keys), 3);
+    /* The host ends it like its own, in the file too. */
+    key = mcx_keys_by_id(k.keys, MCX_KIND_SPK, kit_id(MCX_KIND_SPK, 8));
+    mcx_key_drop(key);
+    mcx_key_unref(key);
+    assert_int_equal(mcx_keys_sync(k.keys), MCX_OK);
+    kit_close(&k);
+    kit_open(&k);
+    assert_int_equal(mcx_keys_count(k.keys), 2);
+    assert_int_equal(kit_state(&k, MCX_KIND_SPK, 8), -1);
+    assert_int_equal(mcx_store_end(db, &find, MCX_END_REVOKED, &n), MCX_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(soon_state(&k, 7, -1), -1);
+    assert_int_equal(add_by_hand(db, MCX_KIND_SPK, 7, NULL, 0),
+                     MCX_E_EXPIRED);
+    /* Put in while nobody runs. */
+    kit_close(&k);
+    assert_int_equal(add_by_hand(db, MCX_KIND_SPK, 9, NULL, 0), MCX_OK);
+    mcx_store_close(db);
+    kit_open(&k);
+    assert_int_equal(kit_state(&k, MCX_KIND_SPK, 9), MCX_KEY_ACTIVE);
+    assert_int_equal(mcx_keys_count(k.keys), 1);
+    kit_close(&k);
+    kit_log_good(&k);
+    kit_fini(&k);
+}
+
 /* ---- the audit log ----------------------------------------------------- */
 
 static void
@@ -981,6 +1074,7 @@ main(void)
         cmocka_unit_test(test_wiped),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_revoked),
+        cmocka_unit_test(test_added),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_no_log),
         cmocka_unit_test(test_processes),

@@ -127,11 +127,57 @@ test_oom(void **state)
     kit_fini(&k);
 }
 
+static void
+count_one(void *arg, const struct mcx_store_key *key)
+{
+    (void)key;
+    ++*(size_t *)arg;
+}
+
+/* mcx_store_add(): all of it or nothing, and the audit log stays whole. */
+static void
+test_oom_add(void **state)
+{
+    static const struct mcx_store_find all;
+    struct mcx_store_db *db;
+    size_t want = 0, seen;
+    struct kit k;
+    mcx_err err;
+    long n;
+
+    (void)state;
+    kit_init(&k);
+    db = kit_db(&k);
+    for (n = 0; n == 0 || fired; n++) {
+        MCX_SECRET(mcx_key_msg, km);
+        struct mcx_key_owner owner;
+
+        kit_message(&km, &owner, MCX_KIND_SPK, (uint32_t)n + 1);
+        fired = 0;
+        left = n;
+        err = mcx_store_add(db, &km, &owner);
+        left = -1;
+        assert_true(err == MCX_OK || (fired && (err == MCX_E_NOMEM
+                                                || err == MCX_E_IO)));
+        want += err == MCX_OK;
+        seen = 0;
+        assert_int_equal(mcx_store_each(db, &all, count_one, &seen, NULL),
+                         MCX_OK);
+        assert_int_equal(seen, want);
+    }
+    print_message("%ld allocations\n", n);
+    assert_true(want >= 1 && n > 1);
+    mcx_store_close(db);
+    kit_log_good(&k);
+    kit_fini(&k);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oom),
+        cmocka_unit_test(test_oom_add),
     };
 
     assert_int_equal(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_mem),

@@ -1,4 +1,5 @@
-/* mcx-keys.c -- looks into a key store and takes keys out of it.
+/* mcx-keys.c -- looks into a key store, takes keys out of it, and puts in
+ * those that both ends have on paper.
  *
  * For people and their scripts; also while a host has the store open, which
  * hears of it within two seconds.  Shows no octet of a key, whatever the
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <sofia-mcx/mcx_store.h>
 #include "cli.h"
@@ -21,6 +23,7 @@ static const char HELP[] =
     "       mcx-keys show ID STORE KEY\n"
     "       mcx-keys revoke ID STORE KEY\n"
     "       mcx-keys wipe ID|all STORE KEY [--impu URI] [--mc-id URI]\n"
+    "       mcx-keys add FILE STORE KEY\n"
     "       mcx-keys rekey STORE KEY NEWKEY\n"
     "       mcx-keys export-log STORE KEY [--after N]\n"
     "       mcx-keys log verify STORE KEY [--head N:MAC]\n"
@@ -31,6 +34,9 @@ static const char HELP[] =
     "show        all that may be known of a key\n"
     "revoke      takes a key out for good: it is not accepted again\n"
     "wipe        takes a key out, or all that fit\n"
+    "add         puts in a key that both ends have on paper (an SPK); FILE\n"
+    "            says kind, id, key, rand, self, peer and, if it ends,\n"
+    "            expires\n"
     "rekey       puts the store under another key-encryption key; no host\n"
     "            may have it open\n"
     "export-log  the audit log, one entry a line\n"
@@ -63,6 +69,7 @@ struct args {
     const char *new_key_file, *new_passphrase_file;
     uint64_t log_files;
     const char *id_text;
+    struct mcx_hand *hand; /* add: what the paper says */
     struct mcx_store_find find;
     uint64_t after;
     bool json;
@@ -478,6 +485,68 @@ log_rotate(struct mcx_store_db *db, const struct args *a)
     return CLI_OK;
 }
 
+/* ---- add --------------------------------------------------------------- */
+
+enum { PAPER_MAX = 8192 };
+
+/* Reads the paper; nobody else may be able to. */
+static int
+read_paper(struct mcx_hand *hand, const char *path)
+{
+    char *s = NULL;
+    const char *what = NULL;
+    size_t n = 0, line = 0;
+    struct stat st;
+    mcx_err err;
+
+    if (strcmp(path, "-") != 0 && stat(path, &st) == 0
+        && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0) {
+        return cli_usage(TOOL, "%s: open to others; chmod 600 it", path);
+    }
+    if (cli_read(path, PAPER_MAX, &s, &n) != MCX_OK) {
+        return cli_usage(TOOL, "%s: cannot be read, or is larger than %d "
+                         "octets", path, PAPER_MAX);
+    }
+    err = mcx_hand_read(hand, mcx_bytes(s, n), &line, &what);
+    mcx_wipe(s, n);
+    free(s);
+    return err == MCX_OK ? CLI_OK
+           : line > 0    ? cli_usage(TOOL, "%s:%zu: %s", path, line, what)
+                         : cli_usage(TOOL, "%s: %s", path, what);
+}
+
+static int
+add(struct mcx_store_db *db, const struct args *a)
+{
+    MCX_SECRET(mcx_key_msg, km);
+    struct mcx_key_owner owner = { "", "", "" };
+    const struct mcx_hand *hand = a->hand;
+    struct mcx_env env = cli_env(NULL);
+    mcx_err err = mcx_hand_key(&km, hand, &env, NULL);
+    struct cli_json j;
+
+    memcpy(owner.mc_id, hand->peer, sizeof owner.mc_id);
+    err = err == MCX_OK ? mcx_store_add(db, &km, &owner) : err;
+    if (err != MCX_OK) {
+        return cli_fail(TOOL, "%s: %s; nothing was changed", a->store,
+                        err == MCX_E_POLICY
+                            ? "has a key of that ID and peer already"
+                        : err == MCX_E_EXPIRED
+                            ? "the key's time is past, or it was revoked here"
+                            : mcx_err_text(err));
+    }
+    if (a->json) {
+        cli_json_begin(&j, stdout);
+        cli_json_text(&j, "kind", kind_of(hand->kind));
+        json_id(&j, hand->key_id);
+        cli_json_text(&j, "state", "active");
+        cli_json_end(&j);
+    } else {
+        (void)printf("%08lx added\n", (unsigned long)hand->key_id);
+    }
+    return CLI_OK;
+}
+
 /* ---- rekey ------------------------------------------------------------- */
 
 static int
@@ -619,8 +688,8 @@ take_id(struct args *a, const char *text)
     return true;
 }
 
-enum command { C_NONE, C_LIST, C_SHOW, C_REVOKE, C_WIPE, C_EXPORT, C_VERIFY,
-               C_HEAD, C_ROTATE, C_REKEY, C_NEW_KEY,
+enum command { C_NONE, C_LIST, C_SHOW, C_REVOKE, C_WIPE, C_ADD, C_EXPORT,
+               C_VERIFY, C_HEAD, C_ROTATE, C_REKEY, C_NEW_KEY,
                C_SAID /* what is wrong */ };
 
 /* The command, and its operand in 'a'. */
@@ -644,6 +713,9 @@ command_of(struct args *a, int n, char *const *v)
     }
     if (n == 2 && strcmp(v[0], "new-key") == 0) {
         return C_NEW_KEY;
+    }
+    if (n == 2 && strcmp(v[0], "add") == 0) {
+        return C_ADD;
     }
     if (n == 2 && strcmp(v[0], "wipe") == 0 && strcmp(v[1], "all") == 0) {
         return C_WIPE;
@@ -674,6 +746,8 @@ run(enum command c, struct mcx_store_db *db, const struct args *a)
         return take_out(db, a, MCX_END_REVOKED);
     case C_WIPE:
         return take_out(db, a, MCX_END_DROPPED);
+    case C_ADD:
+        return add(db, a);
     case C_EXPORT:
         return export_log(db, a);
     case C_VERIFY:
@@ -698,6 +772,7 @@ main(int argc, char **argv)
     struct mcx_env env = cli_env(NULL);
     struct mcx_store_config config = { .env = &env, .by = "mcx-keys" };
     struct args a = { .log_files = MCX_STORE_LOG_FILES };
+    MCX_SECRET(mcx_hand, hand);
     struct mcx_store_db *db;
     struct mcx_text text;
     enum command command;
@@ -737,6 +812,13 @@ main(int argc, char **argv)
         return cli_usage(TOOL, "--new-key-file and --new-passphrase-file "
                          "belong to rekey");
     }
+    if (command == C_ADD) {
+        a.hand = &hand;
+        ret = read_paper(&hand, argv[optind + 1]);
+        if (ret != CLI_OK) {
+            return ret;
+        }
+    }
     config.path = a.store;
     config.key_file = a.key_file;
     config.passphrase_file = a.passphrase_file;
@@ -749,7 +831,7 @@ main(int argc, char **argv)
     }
     /* Rows put back would be shown, and revoked, as if they belonged there;
      * the log can be read all the same. */
-    if (command <= C_WIPE) {
+    if (command <= C_ADD) {
         err = mcx_store_check(db, &text);
     }
     ret = err == MCX_OK

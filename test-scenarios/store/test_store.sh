@@ -215,6 +215,32 @@ must tablet quit
 wait "$tablet_pid" || fail "mcx-ua ended with $?"
 tablet_pid=
 
+# ---- a key on paper, put in while the host runs
+printf '%s\n' '# SPK of 2026' 'kind = spk' 'id = 3000beef' \
+    'key = 000102030405060708090a0b0c0d0e0f' \
+    'rand = 101112131415161718191a1b1c1d1e1f' 'self = sip:pf@mcx.test' \
+    'peer = sip:other.mcx.test' > "$dir/paper"
+chmod 644 "$dir/paper"
+wont 2 'open to others' keys add "$dir/paper"
+chmod 600 "$dir/paper"
+sed s/3000beef/2000beef/ "$dir/paper" > "$dir/paper.bad"
+chmod 600 "$dir/paper.bad"
+wont 2 'first digit' keys add "$dir/paper.bad"
+sed 's/^key =.*/key = 0001/' "$dir/paper" > "$dir/paper.bad"
+wont 2 'paper.bad:4: expected a key of 32' keys add "$dir/paper.bad"
+wont 2 'cannot be read' keys add "$dir/none"
+must keys add "$dir/paper"
+says '^3000beef added'
+must pf wait key-restored kind=spk id=3000beef state=active
+wont 1 'already' keys add "$dir/paper"
+must keys show 3000beef
+says 'MC ID  *sip:other.mcx.test'
+must keys list --json --kind spk
+says '"id":"3000beef","state":"active"'
+must keys revoke 3000beef
+must pf wait key-wiped kind=spk id=3000beef
+wont 1 'was revoked here' keys add "$dir/paper"
+
 # ---- the audit log
 must keys log head
 head=$(sed -n 's/^head //p' "$dir/answer")
