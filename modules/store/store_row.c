@@ -88,6 +88,17 @@ seal_state(struct mcx_store_db *db, int64_t row, enum mcx_key_state state,
                       STATE_SIZE);
 }
 
+/* A value that SQLite copies: without memory the column would stay empty, and
+ * the row be one that nobody can open. */
+static mcx_err
+copied(sqlite3_stmt *stmt, int column, const void *p, size_t n)
+{
+    return sqlite3_bind_blob(stmt, column, p, (int)n, SQLITE_TRANSIENT)
+                   == SQLITE_OK
+               ? MCX_OK
+               : MCX_E_NOMEM;
+}
+
 /* Seals 'rec' as row 'row' and hands it to 'which', its first six values. */
 static mcx_err
 bind_key(struct mcx_store_db *db, const struct mcx_key_record *rec,
@@ -107,28 +118,28 @@ bind_key(struct mcx_store_db *db, const struct mcx_key_record *rec,
         MCX_TRY(look_text(db, looks + 2 * STORE_LOOK, "impu", owner->impu));
     }
     *out = stmt = store_stmt(db, which);
+    if (!stmt) {
+        return MCX_E_NOMEM;
+    }
     (void)sqlite3_bind_int64(stmt, 1, row);
-    (void)sqlite3_bind_blob(stmt, 2, looks, STORE_LOOK, SQLITE_TRANSIENT);
+    MCX_TRY(copied(stmt, 2, looks, STORE_LOOK));
     if (owner->mc_id[0]) {
-        (void)sqlite3_bind_blob(stmt, 3, looks + STORE_LOOK, STORE_LOOK,
-                                SQLITE_TRANSIENT);
+        MCX_TRY(copied(stmt, 3, looks + STORE_LOOK, STORE_LOOK));
     }
     if (owner->impu[0]) {
-        (void)sqlite3_bind_blob(stmt, 4, looks + 2 * STORE_LOOK, STORE_LOOK,
-                                SQLITE_TRANSIENT);
+        MCX_TRY(copied(stmt, 4, looks + 2 * STORE_LOOK, STORE_LOOK));
     }
     n = store_pack_key(db->plain, rec);
     MCX_TRY(store_seal(db, store_aad(db, aad, 'k', 'b', row,
                                      mcx_bytes(looks, LOOKS)), n));
-    (void)sqlite3_bind_blob(stmt, 5, db->out, (int)(n + MCX_SEAL_MORE),
-                            SQLITE_TRANSIENT);
+    MCX_TRY(copied(stmt, 5, db->out, n + MCX_SEAL_MORE));
     memcpy(tags, tag(db, n), TAG);
     MCX_TRY(seal_state(db, row, rec->state, rec->since_unix_ms,
                        rec->wipe_unix_ms));
     memcpy(tags + TAG, tag(db, STATE_SIZE), TAG);
     (void)sqlite3_bind_blob(stmt, 6, db->out, STATE_SIZE + MCX_SEAL_MORE,
                             SQLITE_STATIC);
-    return stmt ? MCX_OK : MCX_E_NOMEM;
+    return MCX_OK;
 }
 
 mcx_err
