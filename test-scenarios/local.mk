@@ -40,7 +40,8 @@ check-threads: all
 # The call of two phones through the function, alone (monolithic builds).
 check-call: all
 	@$(MAKE) check TESTS="sip-glue/tools/test_call.sh"
-THREAD_TESTS = test_pool test_ring test_replay test_store test_srtp
+THREAD_TESTS = test_pool test_ring test_replay test_store test_srtp \
+	test_signers test_attack
 
 EXTRA_DIST += \
 	test-scenarios/house/each-test \

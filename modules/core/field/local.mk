@@ -51,8 +51,12 @@ test_field_emul_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DMCX_DEBUG_BOUNDS \
 	-DMCX_IFMA_EMULATED
 test_field_emul_LDADD = libfield-ref.la $(CORE_TEST_LIBS)
 endif
+FIELD_TESTS += test_inv
 check_PROGRAMS += $(FIELD_TESTS)
 TESTS += $(FIELD_TESTS)
+test_inv_SOURCES = modules/core/field/test_inv.c
+test_inv_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_inv_LDADD = $(CORE_TEST_LIBS)
 test_field_portable_SOURCES = modules/core/field/test_field_portable.c \
 	modules/core/field/test_field.h
 test_field_portable_CPPFLAGS = $(CORE_TEST_CPPFLAGS) -DMCX_DEBUG_BOUNDS

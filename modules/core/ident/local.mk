@@ -50,7 +50,23 @@ libident_ref_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 IDENT_TEST_LIBS = libident-ref.la $(CORE_TEST_LIBS)
 IDENT_TESTS = test_ident_math test_sakke test_eccsi test_ident_keys \
 	test_uid test_ident_oom test_peers test_p256 test_signers \
-	test_fallback
+	test_fallback test_attack
+IDENT_TESTS += test_fe256_portable
+if HAVE_X86
+IDENT_TESTS += test_fe256_adx test_lanes256
+test_fe256_adx_SOURCES = modules/core/ident/test_fe256_adx.c
+test_fe256_adx_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_fe256_adx_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
+test_fe256_adx_LDADD = $(CORE_TEST_LIBS)
+test_lanes256_SOURCES = modules/core/ident/test_lanes256.c
+test_lanes256_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_lanes256_CFLAGS = $(AM_CFLAGS) $(IFMA_CFLAGS)
+test_lanes256_LDADD = $(CORE_TEST_LIBS)
+endif
+test_fe256_portable_SOURCES = modules/core/ident/test_fe256_portable.c \
+	modules/core/ident/test_fe256.h
+test_fe256_portable_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_fe256_portable_LDADD = $(CORE_TEST_LIBS)
 check_PROGRAMS += $(IDENT_TESTS)
 TESTS += $(IDENT_TESTS)
 IDENT_TEST_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
@@ -89,6 +105,12 @@ test_fallback_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
 test_fallback_LDADD = $(IDENT_TEST_LIBS)
 test_fallback_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=mcx_ops,--wrap=mcx_ops_fall_back
+test_attack_SOURCES = modules/core/ident/test_attack.c \
+	modules/core/ident/test_kit.h
+test_attack_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_attack_LDADD = $(IDENT_TEST_LIBS)
+test_attack_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=mcx_eccsi_hs,--wrap=mcx_eccsi_he
 test_peers_SOURCES = modules/core/ident/test_peers.c \
 	modules/core/ident/test_kit.h
 test_peers_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
