@@ -465,7 +465,11 @@ struct mcx_open {
  * MCX_E_NO_PERIOD with reason no-period-key the signature was good, the
  * message has been entered in the replay cache as parked, and a later call
  * with 'resume' may open it; '*out' then holds no key, but initiator, csb_id
- * and digest are set.  In every other failure '*out' is zero.
+ * and digest are set.  On MCX_E_EXPIRED with reason revoked the message is
+ * good and says that its key is to go (TS 33.180 5.2.4): '*out' then has all
+ * but the key, with params.present, and mcx_keys_revoke() of its kind and
+ * key_id is what to do if the sender may.  In every other failure '*out' is
+ * zero.
  * SECRET in '*out': declare it with MCX_SECRET(mcx_key_msg, km). */
 MCX_API mcx_err mcx_mikey_open(struct mcx_key_msg *out,
                                const struct mcx_mikey_msg *msg,

@@ -194,6 +194,17 @@ not_current(struct csk_download *d, const struct mcx_key_msg *km,
     return MCX_OK;
 }
 
+/* SPEC TS 33.180 5.2.4: a good message whose key is marked as revoked takes
+ * that key out of use, at once.  It is refused all the same: nothing in it may
+ * be used. */
+static void
+revoke(struct csk_download *d, const struct mcx_key_msg *km)
+{
+    if (mcx_keys_revoke(d->host->keys, km->kind, km->key_id) > 0) {
+        d->host->count(d->host, "csk-download.revoked");
+    }
+}
+
 static mcx_err
 open_download(struct csk_download *d, const struct mcx_rq *rq,
               struct mcx_answer *answer, struct mcx_why *why)
@@ -213,6 +224,7 @@ open_download(struct csk_download *d, const struct mcx_rq *rq,
         .resume = rq->resume,
     };
     MCX_SECRET(mcx_key_msg, km);
+    mcx_err err;
 
     if (d->musik) {
         how.kinds |= MCX_KIND_BIT(MCX_KIND_MUSIK);
@@ -226,7 +238,11 @@ open_download(struct csk_download *d, const struct mcx_rq *rq,
         return MCX_REFUSE(why, MCX_R_NOT_MIKEY, "", 0, "TS 24.379 6.2.0.1");
     }
     MCX_TRY(mcx_mikey_parse(&msg, part->body, why));
-    MCX_TRY(mcx_mikey_open(&km, &msg, &how, why));
+    err = mcx_mikey_open(&km, &msg, &how, why);
+    if (err == MCX_E_EXPIRED && km.params.present) {
+        revoke(d, &km);
+    }
+    MCX_TRY(err);
     MCX_TRY(not_current(d, &km, why));
     MCX_TRY(take_turn(d, &km, msg.t_at, why));
     snprintf(answer->mc_id, sizeof answer->mc_id, "%s", km.initiator);

@@ -306,6 +306,50 @@ replay_and_order(void **state)
     assert_int_equal(refused(&same), MCX_R_ROLLBACK);
 }
 
+/* TEST TS 33.180 5.2.4: a message that revokes takes out the key it names and
+ * no other; one that is not the function's own does nothing. */
+static void
+revoked(void **state)
+{
+    struct mcx_key_params params = { .present = true, .status = 0 };
+    struct mcx_ssv ssv = { { 4, 5, 6 } };
+    struct mcx_build how = { .kind = MCX_KIND_CSK, .from = TH_PSI,
+                             .to = TH_ALICE, .key = &ssv,
+                             .key_id = (uint32_t)MCX_KIND_CSK << 28 | 0x77 };
+    struct incoming in;
+    struct th_msg m;
+    struct mcx_key *k;
+
+    (void)state;
+    th_build(&m, &how);
+    accepted(&m);
+    th_step(50);
+    how.params = &params;
+    how.key_id++;
+    th_build(&m, &how);
+    assert_int_equal(refused(&m), MCX_R_REVOKED); /* of another ID */
+    th_step(50);
+    how.key_id--;
+    how.from = TH_BOB;
+    th_build(&m, &how);
+    assert_int_equal(refused(&m), MCX_R_INITIATOR);
+    how.from = TH_PSI;
+    th_build(&m, &how);
+    m.b[m.n - 70] ^= 1;
+    assert_int_equal(refused(&m), MCX_R_SIGNATURE);
+    m.b[m.n - 70] ^= 1;
+    assert_int_equal(judged(&in, &m), MCX_E_EXPIRED);
+    assert_int_equal(in.answer.status, 488);
+    assert_null(in.answer.key);
+    settle(&in, true);
+    k = mcx_keys_current(alice.host.keys, MCX_KIND_CSK, "", "");
+    assert_null(k);
+    k = mcx_keys_by_id(alice.host.keys, MCX_KIND_CSK, how.key_id);
+    assert_null(k);
+    assert_int_equal(th_counted(&alice, "csk-download.revoked"), 1);
+    assert_int_equal(refused(&m), MCX_R_REPLAYED);
+}
+
 /* Two at once: whichever order they settle in, the newer one stays. */
 static void
 crossing(void **state)
@@ -709,6 +753,7 @@ main(void)
         CASE(bad_rows),
         CASE(cut_everywhere),
         CASE(replay_and_order),
+        CASE(revoked),
         CASE(crossing),
         CASE(side_by_side),
         CASE(no_body),

@@ -278,7 +278,11 @@ mcx_key_params_open(struct mcx_key_params *out, const struct mcx_ext *ext,
                                               : MCX_R_KEY_PARAMS,
                           "EXT", at, clause);
     }
-    MCX_TRY(judge(&p, type, kind, in_clear, peer, now_ms, at, why));
+    err = judge(&p, type, kind, in_clear, peer, now_ms, at, why);
+    if (err == MCX_E_EXPIRED && !(p.status & STATUS_NOT_REVOKED)) {
+        *out = p; /* which key, and of which groups: it is to go */
+    }
+    MCX_TRY(err);
     /* Zero that counts as live is told as live: whoever gets the key next,
      * the store first of all, knows nothing of this peer. */
     p.status |= STATUS_NOT_REVOKED;

@@ -712,6 +712,11 @@ mcx_mikey_open(struct mcx_key_msg *out, const struct mcx_mikey_msg *msg,
     err = run(&o);
     if (err == MCX_OK) {
         *out = km;
+    } else if (err == MCX_E_EXPIRED && km.params.present) {
+        /* SPEC TS 33.180 5.2.4: the sender revokes.  The message is good, and
+         * all of it may be known but the key. */
+        *out = km;
+        mcx_ssv_wipe(&out->key);
     } else if (err == MCX_E_NO_PERIOD) { /* good, and to be parked */
         memcpy(out->initiator, km.initiator, sizeof out->initiator);
         memcpy(out->digest, km.digest, sizeof out->digest);

@@ -1124,6 +1124,32 @@ five_steps(void **state)
     mcx_ssv_wipe(&told_key);
 }
 
+/* A good message that revokes tells which key, and has no octet of it; with
+ * one octet changed it tells nothing. */
+static void
+tells_what_is_revoked(struct mcx_bytes b, const struct mcx_open *o,
+                      const struct mcx_build *how)
+{
+    static const struct mcx_ssv none;
+    static const struct mcx_key_msg zero;
+    static struct mcx_key_msg km;
+    static uint8_t copy[ROOM];
+    struct mcx_why why = { 0 };
+
+    assert_int_equal(open_it(&km, b, o, &why), MCX_E_EXPIRED);
+    assert_memory_equal(&km.key, &none, sizeof none);
+    assert_int_equal(km.kind, how->kind);
+    assert_int_equal(MCX_KEY_ID_KIND(km.key_id), how->kind);
+    assert_int_equal(km.key_id == km.csb_id, how->kind != MCX_KIND_GMK);
+    assert_string_equal(km.initiator, how->from);
+    assert_true(km.params.present && !(km.params.status & 1));
+    memcpy(copy, b.p, b.n);
+    copy[b.n - 70] ^= 1; /* s */
+    assert_int_equal(open_it(&km, mcx_bytes(copy, b.n), o, &why),
+                     MCX_E_AUTH);
+    assert_memory_equal(&km, &zero, sizeof zero);
+}
+
 static void
 key_parameters(void **state)
 {
@@ -1162,6 +1188,7 @@ key_parameters(void **state)
     kp.status = 0;
     b = build(buf, &how, NULL);
     refuses(b, &o, MCX_R_REVOKED, "EXT");
+    tells_what_is_revoked(b, &o, &how);
     o.peer = MCX_PEER_STATUS_ZERO_IS_LIVE;
     opens(&km, b, &o);
     assert_int_equal(km.params.status, 1); /* or the store would refuse it */

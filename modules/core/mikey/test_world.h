@@ -187,7 +187,9 @@ refuses(struct mcx_bytes b, const struct mcx_open *how, mcx_reason reason,
     assert_string_equal(why.payload, payload);
     assert_true(why.clause[0] != '\0');
     assert_true(why.offset <= b.n);
-    if (reason != MCX_R_NO_PERIOD_KEY) {
+    if (reason == MCX_R_REVOKED) { /* it says which key */
+        assert_memory_equal(&km.key, &zero.key, sizeof km.key);
+    } else if (reason != MCX_R_NO_PERIOD_KEY) {
         assert_memory_equal(&km, &zero, sizeof km);
     }
 }
