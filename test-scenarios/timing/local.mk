@@ -1,9 +1,10 @@
 # test-scenarios/timing: the statistical timing test of everything that
 # touches a secret.  Not in make check, for it is about a machine as much as
-# about code; its statistics and a leak on purpose are (test_ttest).
+# about code; its statistics and a leak on purpose are (test_ttest), and so is
+# that it is built and runs (test_timing.sh).
 #   make check-timing [SAMPLES=n] [PROBES="name ..."]
 # Each back-end's probes get its compiler flags, as its code does.
-EXTRA_LTLIBRARIES += libtiming-portable.la libtiming-adx.la libtiming-ifma.la
+check_LTLIBRARIES += libtiming-portable.la libtiming-adx.la libtiming-ifma.la
 TIMING_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/modules/core \
 	$(CRYPTO_CFLAGS)
 libtiming_portable_la_SOURCES = \
@@ -23,7 +24,7 @@ TIMING_LIBS += libtiming-adx.la libtiming-ifma.la
 TIMING_CPUS += adx ifma
 endif
 
-EXTRA_PROGRAMS += timing
+check_PROGRAMS += timing
 timing_SOURCES = \
 	test-scenarios/timing/measure.c \
 	test-scenarios/timing/timing.c \
@@ -34,14 +35,16 @@ timing_SOURCES = \
 timing_CPPFLAGS = $(TIMING_CPPFLAGS)
 timing_LDADD = $(TIMING_LIBS) libmcx-core-all.la
 
-dist_noinst_SCRIPTS += test-scenarios/timing/check-timing
+dist_noinst_SCRIPTS += test-scenarios/timing/check-timing \
+	test-scenarios/timing/test_timing.sh
+TESTS += test-scenarios/timing/test_timing.sh
 check-timing: timing$(EXEEXT)
 	@SAMPLES="$(SAMPLES)" PROBES="$(PROBES)" \
 	    $(srcdir)/test-scenarios/timing/check-timing ./timing \
 	    $(TIMING_CPUS)
 .PHONY: check-timing
 CLEANFILES += timing-portable.log timing-adx.log timing-ifma.log \
-	timing$(EXEEXT)
+	timing-smoke.log
 
 if HAVE_CMOCKA
 check_PROGRAMS += test_ttest
