@@ -382,20 +382,30 @@ post(struct kms *k, const char *url, struct mcx_bytes body,
 }
 
 /* An answer with another status than 200: what it says of itself, if that can
- * be read.  Nothing in it is believed but a text for people. */
+ * be read.  Only a signed one counts as the KMS's; one that is not is good for
+ * people to read at most, and otherwise a reason to try other keys. */
 static mcx_err
-other_status(struct kms *k, const struct kms_http_reply *http,
-             const struct mcx_kms_expect *expect, struct mcx_text *text)
+other_status(struct kms *k, struct kms_sec_call *call,
+             struct kms_http_reply *http,
+             const struct mcx_kms_expect *expect, struct mcx_kms_reply *reply,
+             struct mcx_text *text)
 {
     struct mcx_kms_expect any = *expect;
-    struct mcx_kms_reply reply;
-    const char *said = "";
+    struct mcx_text ignored;
+    mcx_err err;
 
     any.what = MCX_KMS_ANY;
-    if (http->n > 0
-        && mcx_kms_reply_read(&reply, mcx_bytes(http->body, http->n), &any,
-                              NULL) == MCX_E_PEER) {
-        said = reply.error_msg;
+    err = kms_sec_read(k, call, http, &any, reply, &ignored);
+    if (err != MCX_OK && err != MCX_E_PEER) {
+        kms_sec_failed(k, call);
+        if (call && !mcx_kms_is_signed(mcx_bytes(http->body, http->n),
+                                       MCX_KMS_XML_MAX)) {
+            err = mcx_kms_reply_read(reply, mcx_bytes(http->body, http->n),
+                                     &any, NULL);
+        }
+    }
+    if (err != MCX_E_PEER) {
+        reply->error_msg[0] = '\0';
     }
     if (http->status == 401 || http->status == 403) {
         k->token_refused = true;
@@ -407,7 +417,7 @@ other_status(struct kms *k, const struct kms_http_reply *http,
                    http->status,
                    http->status >= 300 && http->status < 400
                        ? ", a redirect, which is not followed" : "",
-                   *said ? ": " : "", said);
+                   reply->error_msg[0] ? ": " : "", reply->error_msg);
     return MCX_E_PEER;
 }
 
@@ -428,6 +438,7 @@ ask(struct kms *k, const struct question *q, struct mcx_kms_reply *reply,
         .client_req_url = q->url, .window_ms = k->window_ms
     };
     struct mcx_kms_request *req = calloc(1, sizeof *req);
+    struct kms_sec_call *call = NULL;
     char *xml = NULL;
     size_t n = 0;
     mcx_err err;
@@ -448,34 +459,31 @@ ask(struct kms *k, const struct question *q, struct mcx_kms_reply *reply,
         (void)snprintf(req->error_msg, sizeof req->error_msg, "%s",
                        mcx_err_text(k->to_report));
     }
-    err = mcx_kms_request_write(&xml, &n, req);
-    free(req);
+    err = kms_sec_begin(&call, k, 0);
     if (err == MCX_OK) {
-        err = kms_sec_sign(k, &xml, &n);
+        err = kms_sec_write(k, call, req, &xml, &n);
     }
+    free(req);
     if (err == MCX_OK) {
         err = post(k, q->url, mcx_bytes(xml, n), http);
         *text = http->text;
     }
     mcx_kms_text_free(xml, n);
-    MCX_TRY(err);
     expect.now_unix_ms = kms_now_ms(k);
-    if (http->status != 200) {
-        kms_sec_failed(k, http);
-        return other_status(k, http, &expect, text);
+    if (err == MCX_OK && http->status != 200) {
+        err = other_status(k, call, http, &expect, reply, text);
+    } else if (err == MCX_OK) {
+        k->token_refused = false;
+        k->to_report = MCX_OK;
+        err = kms_sec_read(k, call, http, &expect, reply, text);
+        if (err == MCX_OK) {
+            kms_sec_worked(k, call);
+        } else if (err != MCX_E_PEER) {
+            kms_sec_failed(k, call);
+        }
     }
-    k->token_refused = false;
-    k->to_report = MCX_OK;
-    err = kms_sec_open(k, http, text);
-    if (err == MCX_OK) {
-        err = mcx_kms_reply_read(reply, mcx_bytes(http->body, http->n),
-                                 &expect, text);
-    }
-    if (err != MCX_OK) {
-        kms_sec_failed(k, NULL);
-        return err;
-    }
-    kms_sec_worked(k);
+    kms_sec_end(call);
+    MCX_TRY(err);
     return kms_take(k, reply, mcx_bytes(http->body, http->n), q->external,
                     true, text);
 }

@@ -1,7 +1,7 @@
 /* kms_sec.c -- signed questions and answers, wrapped keys, and how transport
  * and integrity keys change.
  *
- * Called by kms_start.c and, on the pool, by kms_ask.c: between the writer of
+ * Called by kms_start.c and, on the pool, by kms_ask.c and kms_find.c: between
  * a request and the network, and between the network and the judges of an
  * answer.  With "security = tls" there is no struct kms_sec, and everything
  * here leaves things as they are.
@@ -10,8 +10,10 @@
  * the old ones, on the disk as well, until the KMS has answered a question
  * under them: only then do the old ones go.  So whatever is lost on the way,
  * a request, an answer or this process, both sides still have keys in common.
- * A refusal under the new ones is followed by a question under the old ones,
- * and the other way round.
+ * A refusal is followed by a question under the next set there is, and so
+ * round.  Anybody can refuse, and what was accepted under the old keys may be
+ * a recorded answer: neither shows that the KMS does not have the new ones.
+ * So they are only put behind the old ones then, and kept.
  *
  * Clauses: TS 33.180 5.3.3, D.1, D.2.2, 9.3.4.2. */
 #include <config.h>
@@ -19,21 +21,38 @@
 #include <stdlib.h>
 #include "kms_state.h"
 
-static const char NOW[] = "now\n", NEXT[] = "next\n";
+static const char NOW[] = "now", NEXT[] = "next", SPARE[] = "spare";
 
-enum { SLOT_MAX = 2 * MCX_TKEYS_TEXT_MAX + MCX_TKEY_ID_MAX + 32 };
+enum {
+    SETS = 4, /* the one in use, and those that came since */
+    SLOT_MAX = MCX_TKEY_ID_MAX + SETS * (MCX_TKEYS_TEXT_MAX + 8)
+};
 
-/* SECRET, in guarded memory only.  A name "" : no such key. */
+/* SECRET.  set[0] is in use; the others came, the newest first, and did not
+ * work yet.  'spare': a question under set[0] was answered since, and did not
+ * bring them again; so they are tried after a refusal only. */
+struct kms_sets {
+    struct mcx_tkeys set[SETS];
+    size_t n;
+    bool spare;
+};
+MCX_SECRET_TYPE(kms_sets);
+
+/* SECRET, in guarded memory only. */
 struct kms_sec {
-    struct mcx_tkeys now, next; /* next: came, and did not work yet       */
-    struct mcx_tkeys fresh;     /* of the answer at hand                  */
+    pthread_mutex_t lock; /* look-ups ask beside the client's other work */
+    struct kms_sets sets;
+    size_t at; /* the next question goes under this one */
     char boot[MCX_TKEY_ID_MAX]; /* TrK of the file that was taken in last */
     bool wrapped; /* setting */
-    bool old;     /* the next question goes under 'now', though there is
-                     'next' */
-    bool asked_next; /* the one under way is under 'next' */
-    bool opened;     /* the answer at hand held keys wrapped by ours */
-    bool answered;   /* its signature was good */
+};
+
+/* SECRET, in guarded memory only: one question. */
+struct kms_sec_call {
+    struct mcx_tkeys under;
+    struct mcx_tkeys fresh; /* new ones in the answer */
+    size_t which;           /* place of 'under' */
+    bool opened;            /* the answer held keys wrapped by ours */
 };
 
 /* ---- what is kept ------------------------------------------------------ */
@@ -41,20 +60,19 @@ struct kms_sec {
 static mcx_err
 save(struct kms *k)
 {
-    const struct kms_sec *sec = k->sec;
+    const struct kms_sets *sets = &k->sec->sets;
     char *s = mcx_guard_new(SLOT_MAX);
-    size_t n = 0, more = 0;
-    mcx_err err;
+    size_t n, more = 0;
+    mcx_err err = MCX_OK;
 
     if (!s) {
         return MCX_E_NOMEM;
     }
-    n = (size_t)snprintf(s, SLOT_MAX, "%s\n%s", sec->boot, NOW);
-    err = mcx_tkeys_write(s + n, &more, &sec->now);
-    n += more;
-    if (err == MCX_OK && mcx_tkeys_signer(&sec->next)) {
-        n += (size_t)snprintf(s + n, SLOT_MAX - n, "%s", NEXT);
-        err = mcx_tkeys_write(s + n, &more, &sec->next);
+    n = (size_t)snprintf(s, SLOT_MAX, "%s\n", k->sec->boot);
+    for (size_t i = 0; i < sets->n && err == MCX_OK; i++) {
+        n += (size_t)snprintf(s + n, SLOT_MAX - n, "%s\n",
+                              i == 0 ? NOW : sets->spare ? SPARE : NEXT);
+        err = mcx_tkeys_write(s + n, &more, &sets->set[i]);
         n += more;
     }
     if (err == MCX_OK) {
@@ -64,25 +82,65 @@ save(struct kms *k)
     return err;
 }
 
+/* The line at '*s', which goes on to the next; NULL: there is none. */
+static char *
+line(char **s)
+{
+    char *it = *s, *end = it ? strchr(it, '\n') : NULL;
+
+    if (!end) {
+        return NULL;
+    }
+    *end = '\0';
+    *s = end + 1;
+    return it;
+}
+
+/* Is this the line before a set? */
+static bool
+heads(const char *s, size_t n)
+{
+    return (n == sizeof NOW - 1 && strncmp(s, NOW, n) == 0)
+           || (n == sizeof NEXT - 1 && strncmp(s, NEXT, n) == 0)
+           || (n == sizeof SPARE - 1 && strncmp(s, SPARE, n) == 0);
+}
+
 static mcx_err
 parse(struct kms_sec *sec, char *s)
 {
-    char *now = strchr(s, '\n'), *next;
+    struct kms_sets *sets = &sec->sets;
+    const char *word = line(&s);
 
-    if (!now || (size_t)(now - s) >= sizeof sec->boot
-        || strncmp(now + 1, NOW, sizeof NOW - 1) != 0) {
+    if (!word || strlen(word) >= sizeof sec->boot) {
         return MCX_E_MALFORMED;
     }
-    *now = '\0';
-    (void)snprintf(sec->boot, sizeof sec->boot, "%.127s", s);
-    now += sizeof NOW;
-    next = strstr(now, NEXT);
-    if (next) {
-        *next = '\0';
-        MCX_TRY(mcx_tkeys_read(&sec->next,
-                               mcx_bytes_str(next + sizeof NEXT - 1), NULL));
+    (void)snprintf(sec->boot, sizeof sec->boot, "%.127s", word);
+    while ((word = line(&s)) != NULL) {
+        size_t n = 0;
+
+        if (!heads(word, strlen(word)) || sets->n == SETS
+            || (strcmp(word, NOW) == 0) != (sets->n == 0)) {
+            return MCX_E_MALFORMED;
+        }
+        sets->spare = strcmp(word, SPARE) == 0;
+        while (s[n] && !heads(s + n, strcspn(s + n, "\n"))) {
+            n += strcspn(s + n, "\n");
+            n += s[n] == '\n';
+        }
+        MCX_TRY(mcx_tkeys_read(&sets->set[sets->n], mcx_bytes(s, n), NULL));
+        sets->n++;
+        s += n;
     }
-    return mcx_tkeys_read(&sec->now, mcx_bytes_str(now), NULL);
+    sec->at = sets->n > 1 && !sets->spare ? 1 : 0;
+    return sets->n > 0 ? MCX_OK : MCX_E_MALFORMED;
+}
+
+static void
+forget(struct kms_sec *sec)
+{
+    kms_sets_wipe(&sec->sets);
+    sec->at = 0;
+    sec->boot[0] = '\0';
 }
 
 static mcx_err
@@ -97,7 +155,7 @@ recall(struct kms *k)
     }
     mcx_kms_text_free(s, n);
     if (err != MCX_OK) {
-        mcx_wipe(k->sec, sizeof *k->sec);
+        forget(k->sec);
     }
     return err;
 }
@@ -154,8 +212,9 @@ take_in(struct kms *k, const char *path, struct mcx_text *text)
     if (kept == MCX_OK && strcmp(given.trk.id, k->sec->boot) == 0) {
         return MCX_OK;
     }
-    mcx_wipe(k->sec, sizeof *k->sec);
-    k->sec->now = given;
+    forget(k->sec);
+    k->sec->sets.set[0] = given;
+    k->sec->sets.n = 1;
     (void)snprintf(k->sec->boot, sizeof k->sec->boot, "%s", given.trk.id);
     err = save(k);
     if (err != MCX_OK) {
@@ -189,6 +248,7 @@ kms_sec_start(struct kms *k, const char *security, const char *path,
     if (!k->sec) {
         return MCX_E_NOMEM;
     }
+    pthread_mutex_init(&k->sec->lock, NULL);
     err = take_in(k, path, text);
     k->sec->wrapped = strcmp(security, "wrapped") == 0;
     if (err == MCX_OK) {
@@ -200,6 +260,9 @@ kms_sec_start(struct kms *k, const char *security, const char *path,
 void
 kms_sec_stop(struct kms *k)
 {
+    if (k->sec) {
+        pthread_mutex_destroy(&k->sec->lock);
+    }
     mcx_guard_free(k->sec);
     k->sec = NULL;
 }
@@ -207,25 +270,59 @@ kms_sec_stop(struct kms *k)
 /* ---- a question -------------------------------------------------------- */
 
 mcx_err
-kms_sec_sign(struct kms *k, char **xml, size_t *n)
+kms_sec_begin(struct kms_sec_call **out, const struct kms *k, size_t turn)
 {
     struct kms_sec *sec = k->sec;
-    char *out = NULL;
-    size_t out_n = 0;
+    struct kms_sec_call *c;
+    mcx_err err = MCX_E_NO_KEY;
 
+    *out = NULL;
     if (!sec) {
-        return MCX_OK;
+        return turn == 0 ? MCX_OK : MCX_E_NO_KEY;
     }
-    sec->asked_next = mcx_tkeys_signer(&sec->next) && !sec->old;
-    sec->answered = sec->opened = false;
-    mcx_tkeys_wipe(&sec->fresh);
-    MCX_TRY(mcx_kms_sign(&out, &out_n, mcx_bytes(*xml, *n),
-                         sec->asked_next ? &sec->next : &sec->now,
-                         sec->wrapped));
-    mcx_kms_text_free(*xml, *n);
-    *xml = out;
-    *n = out_n;
-    return MCX_OK;
+    c = mcx_guard_new(sizeof *c);
+    if (!c) {
+        return MCX_E_NOMEM;
+    }
+    pthread_mutex_lock(&sec->lock);
+    if (turn < sec->sets.n) {
+        c->which = (sec->at + turn) % sec->sets.n;
+        c->under = sec->sets.set[c->which];
+        err = MCX_OK;
+    }
+    pthread_mutex_unlock(&sec->lock);
+    if (err != MCX_OK) {
+        mcx_guard_free(c);
+        c = NULL;
+    }
+    *out = c;
+    return err;
+}
+
+void
+kms_sec_end(struct kms_sec_call *c)
+{
+    mcx_guard_free(c);
+}
+
+mcx_err
+kms_sec_write(const struct kms *k, struct kms_sec_call *c,
+              struct mcx_kms_request *req, char **xml, size_t *n)
+{
+    char *plain = NULL;
+    size_t plain_n = 0;
+    mcx_err err;
+
+    *xml = NULL;
+    *n = 0;
+    if (!c) {
+        return mcx_kms_request_write(xml, n, req);
+    }
+    MCX_TRY(mcx_kms_request_write(&plain, &plain_n, req));
+    err = mcx_kms_sign(xml, n, mcx_bytes(plain, plain_n), &c->under,
+                       k->sec->wrapped);
+    mcx_kms_text_free(plain, plain_n);
+    return err;
 }
 
 /* ---- its answer -------------------------------------------------------- */
@@ -234,41 +331,35 @@ kms_sec_sign(struct kms *k, char **xml, size_t *n)
 static const struct mcx_kw_key *
 asked_with(void *arg, const char *id)
 {
-    const struct kms_sec *sec = arg;
-    const struct mcx_tkey *key =
-        mcx_tkeys_signer(sec->asked_next ? &sec->next : &sec->now);
+    const struct kms_sec_call *c = arg;
+    const struct mcx_tkey *key = mcx_tkeys_signer(&c->under);
 
     return key && (!*id || strcmp(id, key->id) == 0) ? &key->key : NULL;
 }
 
-mcx_err
-kms_sec_open(struct kms *k, struct kms_http_reply *http,
-             struct mcx_text *text)
+/* Puts in place of the answer what was signed, with keys in clear. */
+static mcx_err
+open_answer(const struct kms *k, struct kms_sec_call *c,
+            struct kms_http_reply *http, struct mcx_text *text)
 {
-    struct kms_sec *sec = k->sec;
     struct mcx_kms_verifier v = { .what = MCX_KMS_SIGNED_RESPONSE,
-                                  .key = asked_with, .arg = sec };
+                                  .key = asked_with, .arg = c };
     struct mcx_kms_signed said;
     char *signed_ = NULL, *plain = NULL;
     size_t signed_n = 0, plain_n = 0;
-    mcx_err err;
+    mcx_err err = mcx_kms_verify(&signed_, &signed_n,
+                                 mcx_bytes(http->body, http->n), &v, &said,
+                                 text);
 
-    if (!sec) {
-        return MCX_OK;
-    }
-    err = mcx_kms_verify(&signed_, &signed_n, mcx_bytes(http->body, http->n),
-                         &v, &said, text);
     if (err != MCX_OK) {
         /* A key that is not ours is no key that we have not yet. */
         return err == MCX_E_NO_KEY ? MCX_E_AUTH : err;
     }
-    sec->answered = true;
     err = mcx_kms_unwrap(&plain, &plain_n, mcx_bytes(signed_, signed_n),
-                         sec->asked_next ? &sec->next.trk : &sec->now.trk,
-                         sec->wrapped, &sec->fresh, text);
+                         &c->under.trk, k->sec->wrapped, &c->fresh, text);
     if (err == MCX_OK) {
-        sec->opened = !mcx_bytes_eq(mcx_bytes(plain, plain_n),
-                                    mcx_bytes(signed_, signed_n));
+        c->opened = !mcx_bytes_eq(mcx_bytes(plain, plain_n),
+                                  mcx_bytes(signed_, signed_n));
         mcx_kms_text_free(http->body, http->room);
         http->body = plain;
         http->n = plain_n;
@@ -278,131 +369,151 @@ kms_sec_open(struct kms *k, struct kms_http_reply *http,
     return err;
 }
 
-/* Has the KMS shown that it has 'next'?  When only the TrK is new, a signature
- * shows nothing: something must have been wrapped with it. */
-static bool
-shown(const struct kms_sec *sec)
+mcx_err
+kms_sec_read(struct kms *k, struct kms_sec_call *c,
+             struct kms_http_reply *http, const struct mcx_kms_expect *expect,
+             struct mcx_kms_reply *reply, struct mcx_text *text)
 {
-    return sec->asked_next && sec->answered
-           && (sec->opened
-               || strcmp(mcx_tkeys_signer(&sec->next)->id,
-                         mcx_tkeys_signer(&sec->now)->id) != 0);
+    if (c) {
+        memset(reply, 0, sizeof *reply);
+        MCX_TRY(open_answer(k, c, http, text));
+    }
+    return mcx_kms_reply_read(reply, mcx_bytes(http->body, http->n), expect,
+                              text);
+}
+
+/* ---- keys change ------------------------------------------------------- */
+
+/* Has the KMS shown that it has what the question was under?  When only the
+ * TrK is new, a signature shows nothing: something must have been wrapped
+ * with it. */
+static bool
+shown(const struct kms_sec *sec, const struct kms_sec_call *c)
+{
+    return c->which > 0
+           && (c->opened
+               || strcmp(mcx_tkeys_signer(&c->under)->id,
+                         mcx_tkeys_signer(&sec->sets.set[0])->id) != 0);
 }
 
 /* Changes take effect when they are on the disk. */
-static void
-change(struct kms *k, const struct mcx_tkeys *now,
-       const struct mcx_tkeys *next, const char *what)
+static bool
+change(struct kms *k, const struct kms_sets *to, size_t at, const char *what)
 {
-    MCX_SECRET(mcx_tkeys, was_now);
-    MCX_SECRET(mcx_tkeys, was_next);
+    MCX_SECRET(kms_sets, was);
     struct kms_sec *sec = k->sec;
     mcx_err err;
 
-    was_now = sec->now;
-    was_next = sec->next;
-    sec->now = *now;
-    sec->next = *next;
+    was = sec->sets;
+    sec->sets = *to;
     err = save(k);
     if (err != MCX_OK) {
-        sec->now = was_now;
-        sec->next = was_next;
+        sec->sets = was;
         mcx_log(k->env, MCX_AREA_KMS, 3, "transport keys %s: not now, they "
                 "cannot be kept: %s", what, mcx_err_text(err));
-        return;
+        return false;
     }
-    sec->old = false;
+    sec->at = at;
     mcx_log(k->env, MCX_AREA_KMS, 5, "transport keys %s: %s", what,
-            mcx_tkeys_signer(&sec->next) ? sec->next.trk.id
-                                         : sec->now.trk.id);
+            sec->sets.set[at].trk.id);
+    return true;
 }
 
-static void
-promote(struct kms *k)
+/* The KMS has them: nothing before them is of use any more, for it signs
+ * answers only after it took them into use. */
+static bool
+promote(struct kms *k, const struct kms_sec_call *c)
 {
-    MCX_SECRET(mcx_tkeys, none);
-    MCX_SECRET(mcx_tkeys, next);
+    MCX_SECRET(kms_sets, to);
 
-    next = k->sec->next;
-    change(k, &next, &none, "in use");
+    to.set[0] = c->under;
+    to.n = 1;
+    return change(k, &to, 0, "in use");
 }
 
-/* Puts new keys beside the old ones; what did not come stays as it is. */
-static void
-stage(struct kms *k)
+static bool
+same_keys(const struct mcx_tkeys *a, const struct mcx_tkeys *b)
 {
-    MCX_SECRET(mcx_tkeys, now);
-    MCX_SECRET(mcx_tkeys, next);
-    const struct kms_sec *sec = k->sec;
+    return strcmp(a->trk.id, b->trk.id) == 0
+           && strcmp(a->ink.id, b->ink.id) == 0
+           && mcx_secret_eq(&a->trk.key, &b->trk.key, sizeof a->trk.key)
+           && mcx_secret_eq(&a->ink.key, &b->ink.key, sizeof a->ink.key);
+}
 
-    now = next = sec->now;
-    if (sec->fresh.trk.id[0]) {
-        next.trk = sec->fresh.trk;
+/* Puts new keys beside the old ones, before others that came; what did not
+ * come stays as it is. */
+static void
+stage(struct kms *k, const struct kms_sec_call *c)
+{
+    MCX_SECRET(kms_sets, to);
+    struct kms_sec *sec = k->sec;
+    const struct mcx_tkeys *now = &sec->sets.set[0];
+    struct mcx_tkeys *next = &to.set[1];
+
+    *next = c->under;
+    if (c->fresh.trk.id[0]) {
+        next->trk = c->fresh.trk;
     }
-    if (sec->fresh.ink.id[0]) {
-        next.ink = sec->fresh.ink;
+    if (c->fresh.ink.id[0]) {
+        next->ink = c->fresh.ink;
     }
     /* One that is in use already is no news, and a name means one key. */
-    if ((strcmp(next.trk.id, now.trk.id) == 0
-         && strcmp(next.ink.id, now.ink.id) == 0)
-        || strcmp(next.trk.id, next.ink.id) == 0
-        || strcmp(next.trk.id, now.ink.id) == 0
-        || (next.ink.id[0] && strcmp(next.ink.id, now.trk.id) == 0)) {
+    if ((strcmp(next->trk.id, now->trk.id) == 0
+         && strcmp(next->ink.id, now->ink.id) == 0)
+        || strcmp(next->trk.id, next->ink.id) == 0
+        || strcmp(next->trk.id, now->ink.id) == 0
+        || (next->ink.id[0] && strcmp(next->ink.id, now->trk.id) == 0)) {
         return;
     }
-    if (strcmp(next.trk.id, sec->next.trk.id) != 0
-        || strcmp(next.ink.id, sec->next.ink.id) != 0
-        || !mcx_secret_eq(&next.trk.key, &sec->next.trk.key,
-                          sizeof next.trk.key)
-        || !mcx_secret_eq(&next.ink.key, &sec->next.ink.key,
-                          sizeof next.ink.key)) {
-        change(k, &now, &next, "came");
+    if (sec->sets.n > 1 && !sec->sets.spare
+        && same_keys(next, &sec->sets.set[1])) {
+        sec->at = 1; /* still what the KMS wants */
+        return;
     }
+    to.set[0] = *now;
+    to.n = 2;
+    for (size_t i = 1; i < sec->sets.n && to.n < SETS; i++) {
+        if (!same_keys(next, &sec->sets.set[i])) {
+            to.set[to.n++] = sec->sets.set[i];
+        }
+    }
+    (void)change(k, &to, 1, "came");
 }
 
 void
-kms_sec_worked(struct kms *k)
+kms_sec_worked(struct kms *k, struct kms_sec_call *c)
 {
-    MCX_SECRET(mcx_tkeys, none);
-    MCX_SECRET(mcx_tkeys, now);
+    MCX_SECRET(kms_sets, to);
     struct kms_sec *sec = k->sec;
     bool fresh;
 
-    if (!sec) {
+    if (!c) {
         return;
     }
-    fresh = mcx_tkeys_signer(&sec->fresh) != NULL;
-    if (shown(sec)) {
-        promote(k);
-    } else if (!sec->asked_next && sec->old && !fresh
-               && mcx_tkeys_signer(&sec->next)) {
-        /* It refused the new ones and took the old ones. */
-        now = sec->now;
-        change(k, &now, &none, "given up, these stay");
+    fresh = mcx_tkeys_signer(&c->fresh) != NULL;
+    pthread_mutex_lock(&sec->lock);
+    if (shown(sec, c)) {
+        (void)promote(k, c);
+    } else if (c->which == 0 && !fresh && sec->sets.n > 1
+               && !sec->sets.spare) {
+        /* It refused the new ones and took the old ones; or somebody would
+         * have us think so. */
+        to = sec->sets;
+        to.spare = true;
+        (void)change(k, &to, 0, "given up for now, these stay");
     }
     if (fresh) {
-        stage(k);
+        stage(k, c);
     }
-    mcx_tkeys_wipe(&sec->fresh);
+    pthread_mutex_unlock(&sec->lock);
 }
 
 void
-kms_sec_failed(struct kms *k, struct kms_http_reply *http)
+kms_sec_failed(struct kms *k, const struct kms_sec_call *c)
 {
-    struct kms_sec *sec = k->sec;
-    struct mcx_text text;
-
-    if (!sec) {
-        return;
-    }
-    /* A refusal that is signed was made by somebody who has the key. */
-    if (http && !sec->answered) {
-        (void)!kms_sec_open(k, http, &text);
-    }
-    mcx_tkeys_wipe(&sec->fresh);
-    if (shown(sec)) {
-        promote(k);
-    } else if (!sec->answered && mcx_tkeys_signer(&sec->next)) {
-        sec->old = sec->asked_next;
+    if (c) {
+        pthread_mutex_lock(&k->sec->lock);
+        k->sec->at = (c->which + 1) % k->sec->sets.n;
+        pthread_mutex_unlock(&k->sec->lock);
     }
 }

@@ -157,17 +157,32 @@ mcx_err kms_find(void *state, const char *uri, char kms[MCX_URI_MAX]);
 mcx_err kms_sec_start(struct kms *k, const char *security, const char *path,
                       struct mcx_text *text) MCX_MUST_USE;
 void kms_sec_stop(struct kms *k);
-/* Replaces the request at '*xml' by a signed one. */
-mcx_err kms_sec_sign(struct kms *k, char **xml, size_t *n) MCX_MUST_USE;
-/* Judges the signature of the answer in 'http' and puts in its place what was
- * signed, with keys in clear.  Anything else than a signed answer is refused.
- * On failure 'text' says why, and 'http' is as it was. */
-mcx_err kms_sec_open(struct kms *k, struct kms_http_reply *http,
+/* One question.  With security = tls it is NULL, here and below, and requests
+ * and answers are plain.  'turn' is 0; look-ups, which change no keys, go on
+ * with 1 and so on while answers are not to be believed, until MCX_E_NO_KEY
+ * says that there are no more keys.  MCX_E_NOMEM. */
+struct kms_sec_call;
+mcx_err kms_sec_begin(struct kms_sec_call **out, const struct kms *k,
+                      size_t turn) MCX_MUST_USE;
+void kms_sec_end(struct kms_sec_call *c);
+/* The request as it is to be sent; mcx_kms_text_free(). */
+mcx_err kms_sec_write(const struct kms *k, struct kms_sec_call *c,
+                      struct mcx_kms_request *req, char **xml,
+                      size_t *n) MCX_MUST_USE;
+/* Judges the answer in 'http', whatever its status, as mcx_kms_reply_read()
+ * does; before that its signature: anything else than a signed answer is
+ * refused, and what is read, and is in 'http' afterwards, is what was signed,
+ * with keys in clear.  MCX_OK and MCX_E_PEER are the KMS's word, the others
+ * may be anybody's doing. */
+mcx_err kms_sec_read(struct kms *k, struct kms_sec_call *c,
+                     struct kms_http_reply *http,
+                     const struct mcx_kms_expect *expect,
+                     struct mcx_kms_reply *reply,
                      struct mcx_text *text) MCX_MUST_USE;
-/* The answer was to our question: keys that it was under are good, and new
- * ones in it are kept. */
-void kms_sec_worked(struct kms *k);
-/* It was not, or was refused; 'http' is the refusal, NULL: not one. */
-void kms_sec_failed(struct kms *k, struct kms_http_reply *http);
+/* kms_sec_read() said MCX_OK, and the status was 200: keys that the answer
+ * was under are good, and new ones in it are kept. */
+void kms_sec_worked(struct kms *k, struct kms_sec_call *c);
+/* It said neither MCX_OK nor MCX_E_PEER: other keys the next time. */
+void kms_sec_failed(struct kms *k, const struct kms_sec_call *c);
 
 #endif /* KMS_STATE_H */

@@ -39,6 +39,17 @@ struct lord {
     bool wrap, lose_request, lose_answer;
     unsigned refused, asked;
     char last_key[MCX_TKEY_ID_MAX];
+    /* Somebody inside TLS, who has no keys, sees each answer last. */
+    void (*man)(struct lord *l, const char *url,
+                struct kms_http_reply *reply);
+    struct kms_http_reply kept; /* his */
+    int step;
+    /* The KMS refuses, with a signed KmsError, and takes no keys into use. */
+    const struct error {
+        int64_t age_ms;
+        const char *url, *user, *kms; /* NULL: as they should be */
+        bool good;
+    } *error;
 };
 
 static char dir[64];
@@ -170,8 +181,31 @@ protect(struct lord *l, char *xml, size_t *n, const struct mcx_tkeys *keys)
     return lie_about(l, out, n);
 }
 
+static void
+signed_error(struct lord *l, const char *url, const struct mcx_tkeys *under,
+             struct kms_http_reply *reply)
+{
+    const struct error *e = l->error;
+    struct mcx_kms_doc doc = {
+        .user_uri = e->user ? e->user : KIT_USER,
+        .kms_uri = e->kms ? e->kms : KIT_KMS,
+        .client_req_url = e->url ? e->url : url,
+        .time_unix_ms = l->kit->now_ms - e->age_ms
+    };
+    char *xml;
+    size_t n;
+
+    assert_int_equal(mcx_kms_write_error(&xml, &n, &doc, 10, "not now"),
+                     MCX_OK);
+    assert_int_equal(mcx_kms_sign(&reply->body, &reply->n, mcx_bytes(xml, n),
+                                  under, false), MCX_OK);
+    mcx_kms_text_free(xml, n);
+    reply->room = reply->n;
+    reply->status = 403;
+}
+
 static mcx_err
-lord_post(void *arg, const char *url, const char *token,
+true_post(void *arg, const char *url, const char *token,
           struct mcx_bytes body, struct kms_http_reply *reply)
 {
     struct lord *l = arg;
@@ -196,6 +230,11 @@ lord_post(void *arg, const char *url, const char *token,
     snprintf(l->last_key, sizeof l->last_key, "%s", said.key_id);
     under = strcmp(said.key_id, l->now.ink.id) == 0 ? &l->now : &l->next;
     assert_string_equal(said.trk_id, l->wrap ? under->trk.id : "");
+    if (l->error) {
+        signed_error(l, url, under, reply);
+        mcx_kms_text_free(plain, n);
+        return MCX_OK;
+    }
     if (l->has_next && strcmp(said.key_id, l->next.ink.id) == 0) {
         l->now = l->next;
         l->has_next = false;
@@ -221,6 +260,19 @@ lord_post(void *arg, const char *url, const char *token,
         return MCX_E_IO;
     }
     return MCX_OK;
+}
+
+static mcx_err
+lord_post(void *arg, const char *url, const char *token,
+          struct mcx_bytes body, struct kms_http_reply *reply)
+{
+    struct lord *l = arg;
+    mcx_err err = true_post(arg, url, token, body, reply);
+
+    if (l->man && err == MCX_OK) {
+        l->man(l, url, reply);
+    }
+    return reply->status ? MCX_OK : MCX_E_IO;
 }
 
 static void
@@ -543,58 +595,282 @@ set_up_again(void **state)
     end(&kit);
 }
 
+/* The client gets 'l->next' with a certificate, and asks nothing else. */
+static void
+gets_next(struct kit *kit, struct lord *l)
+{
+    static const char url[] = "https://localhost" KMS_ROOT_PATH "/init";
+    struct mcx_kms_expect expect = {
+        .what = MCX_KMS_INIT, .user_uri = KIT_USER, .kms_uri = KIT_KMS,
+        .client_req_url = url, .now_unix_ms = kit->now_ms, .window_ms = 60000
+    };
+    struct mcx_kms_request req = { .user_uri = KIT_USER, .kms_uri = KIT_KMS };
+    struct kms_http_reply http = { 0 };
+    struct mcx_kms_reply reply;
+    struct kms_sec_call *call;
+    struct kms *k = kit->state;
+    struct mcx_text text;
+    char *xml;
+    size_t n;
+
+    snprintf(req.client_req_url, sizeof req.client_req_url, "%s", url);
+    req.time_unix_ms = kit->now_ms;
+    assert_int_equal(kms_sec_begin(&call, k, 0), MCX_OK);
+    assert_int_equal(kms_sec_write(k, call, &req, &xml, &n), MCX_OK);
+    assert_int_equal(lord_post(l, url, NULL, mcx_bytes(xml, n), &http),
+                     MCX_OK);
+    mcx_kms_text_free(xml, n);
+    assert_int_equal(kms_sec_read(k, call, &http, &expect, &reply, &text),
+                     MCX_OK);
+    kms_sec_worked(k, call);
+    kms_sec_end(call);
+    kms_http_drop(&http);
+}
+
+/* Its next question goes under other keys. */
+static void
+gets_nothing(struct kit *kit)
+{
+    struct kms *k = kit->state;
+    struct kms_sec_call *call;
+
+    assert_int_equal(kms_sec_begin(&call, k, 0), MCX_OK);
+    kms_sec_failed(k, call);
+    kms_sec_end(call);
+}
+
 /* New keys came, and the KMS does not know them: one refusal, then the old
- * ones, and the new ones are given up. */
+ * ones, and the new ones are asked under no more.  But they are kept: when it
+ * turns out that it does have them, by whatever road, the client comes back,
+ * a restart between or not. */
 static void
 given_up(void **state)
 {
-    struct kit kit;
-    struct lord l;
-    struct mcx_tkeys real;
-
     (void)state;
-    begin(&kit, &l, "wrapped");
-    kit_tick(&kit);
-    offer(&kit, &l, 2);
-    /* Certificates alone are due: one question, one answer. */
-    kit_step(&kit, 90000 * 1000);
-    real = l.now;
-    /* The KMS forgets at once: whatever is asked next is refused. */
-    {
-        struct mcx_text text;
-        struct kms_http_reply http = { 0 };
-        struct kms *k = kit.state;
-        struct mcx_kms_request req = { .user_uri = KIT_USER,
-                                       .kms_uri = KIT_KMS };
-        char *xml;
-        size_t n;
-        static const char url[] = "https://localhost" KMS_ROOT_PATH "/init";
+    for (int what = 0; what < 4; what++) {
+        struct kit kit;
+        struct lord l;
+        struct mcx_tkeys old;
 
-        snprintf(req.client_req_url, sizeof req.client_req_url, "%s", url);
-        req.time_unix_ms = kit.now_ms;
-        assert_int_equal(mcx_kms_request_write(&xml, &n, &req), MCX_OK);
-        assert_int_equal(kms_sec_sign(k, &xml, &n), MCX_OK);
-        assert_int_equal(lord_post(&l, url, NULL, mcx_bytes(xml, n), &http),
-                         MCX_OK);
-        mcx_kms_text_free(xml, n);
-        assert_int_equal(kms_sec_open(k, &http, &text), MCX_OK);
-        kms_sec_worked(k);
-        kms_http_drop(&http);
+        begin(&kit, &l, "wrapped");
+        kit_tick(&kit);
+        offer(&kit, &l, 2);
+        kit_step(&kit, 90000 * 1000);
+        old = l.now;
+        gets_next(&kit, &l);
+        assert_true(l.has_next);
+        l.has_next = false;
+        l.refused = 0;
+        kit_tick(&kit);
+        assert_int_equal(l.refused, 1);
+        for (int i = 0; i < 4; i++) {
+            kit_step(&kit, 900 * 1000);
+            kit_tick(&kit);
+        }
+        assert_int_equal(l.refused, 1);
+        assert_string_equal(l.last_key, old.ink.id);
+        kit_log_has(&kit, "given up");
+        assert_true(kit_has(&kit, kit_period(&kit)));
+        if (what & 1) {
+            again(&kit, &l);
+        }
+        ask_again(&kit);
+        assert_int_equal(l.refused, 1);
+        l.now = what & 2 ? l.next : old;
+        if (what & 1) {
+            again(&kit, &l);
+        }
+        l.refused = 0;
+        ask_again(&kit);
+        for (int i = 0; i < 3; i++) {
+            kit_step(&kit, 900 * 1000);
+            kit_tick(&kit);
+        }
+        assert_int_equal(l.refused, what & 2 ? 1 : 0);
+        assert_string_equal(l.last_key, l.now.ink.id);
+        assert_true(kit_has(&kit, kit_period(&kit)));
+        end(&kit);
     }
-    assert_true(l.has_next);
-    l.has_next = false;
-    l.refused = 0;
-    kit_tick(&kit);
-    assert_int_equal(l.refused, 1);
-    for (int i = 0; i < 4; i++) {
+}
+
+/* Several changes that came to nothing, then the KMS turns out to have one of
+ * them: which does not matter. */
+static void
+several(void **state)
+{
+    (void)state;
+    for (unsigned real = 0; real < 3; real++) {
+        struct mcx_tkeys came[3], old;
+        struct kit kit;
+        struct lord l;
+
+        begin(&kit, &l, "wrapped");
+        kit_tick(&kit);
+        old = l.now;
+        for (unsigned i = 0; i < 3; i++) {
+            offer(&kit, &l, 2 + i);
+            came[i] = l.next;
+            kit_step(&kit, 5000);
+            /* Refused under those before, and so under the old ones. */
+            for (unsigned j = 0; j < i; j++) {
+                gets_nothing(&kit);
+            }
+            gets_next(&kit, &l);
+        }
+        l.has_next = false;
+        assert_string_equal(l.now.ink.id, old.ink.id);
+        l.now = came[real];
+        again(&kit, &l);
+        ask_again(&kit);
+        for (int i = 0; i < 5; i++) {
+            kit_step(&kit, 900 * 1000);
+            kit_tick(&kit);
+        }
+        assert_string_equal(l.last_key, came[real].ink.id);
+        assert_true(l.refused <= 3);
+        assert_true(kit_has(&kit, kit_period(&kit)));
+        kit_log_has(&kit, "in use");
+        end(&kit);
+    }
+}
+
+static void
+plain_refusal(struct kms_http_reply *reply, long status)
+{
+    kms_http_drop(reply);
+    memset(reply, 0, sizeof *reply);
+    reply->status = status;
+}
+
+/* Keeps the answer to the first question about the certificate and says that
+ * it was lost; lets the second one pass, with new keys in it; replaces the
+ * answer to the first question under these, which the KMS takes into use;
+ * gives what he kept in place of the refusal of the next one. */
+static void
+lock_out(struct lord *l, const char *url, struct kms_http_reply *reply)
+{
+    (void)url;
+    switch (l->step++) {
+    case 0:
+        l->kept = *reply;
+        memset(reply, 0, sizeof *reply);
+        break;
+    case 1:
+        break;
+    case 2:
+        assert_int_equal(reply->status, 200);
+        kms_http_drop(reply);
+        memset(reply, 0, sizeof *reply);
+        reply->status = 200;
+        reply->body = strdup("<html/>");
+        reply->n = reply->room = strlen(reply->body);
+        break;
+    case 3:
+        assert_int_equal(reply->status, 403); /* under the old ones */
+        kms_http_drop(reply);
+        *reply = l->kept;
+        memset(&l->kept, 0, sizeof l->kept);
+        break;
+    default:
+        plain_refusal(reply, 503);
+        break;
+    }
+}
+
+static void
+locked_out(void **state)
+{
+    (void)state;
+    for (int restart = 0; restart < 2; restart++) {
+        struct kit kit;
+        struct lord l;
+
+        begin(&kit, &l, "wrapped");
+        kit_set(&kit, "refresh", "60");
+        kit_set(&kit, "time-window", "300");
+        again(&kit, &l);
+        kit_tick(&kit);
+        l.man = lock_out;
+        kit_step(&kit, 67000);
+        kit_tick(&kit);
+        assert_int_equal(l.step, 1);
+        offer(&kit, &l, 2);
+        for (int i = 0; i < 3; i++) {
+            kit_step(&kit, i == 1 ? 67000 : 11000);
+            kit_tick(&kit);
+            assert_int_equal(l.step, 2 + i);
+        }
+        assert_null(l.kept.body);
+        assert_false(l.has_next); /* the KMS has them in use */
+        kit_log_has(&kit, "given up");
+        if (restart) {
+            again(&kit, &l);
+        }
         kit_step(&kit, 900 * 1000);
         kit_tick(&kit);
+        /* He goes away, and the client is there again. */
+        l.man = NULL;
+        for (int i = 0; i < 3; i++) {
+            kit_step(&kit, 900 * 1000);
+            kit_tick(&kit);
+        }
+        assert_string_equal(l.last_key, l.next.ink.id);
+        assert_true(kit_has(&kit, kit_period(&kit)));
+        end(&kit);
     }
-    assert_int_equal(l.refused, 1);
-    assert_string_equal(l.last_key, real.ink.id);
-    kit_log_has(&kit, "given up");
-    assert_true(kit_has(&kit, kit_period(&kit)));
-    end(&kit);
+}
+
+/* A signed refusal is judged like any answer.  One that is ours is no reason
+ * to try other keys, and none to think that new ones are in use; a recorded
+ * one, or somebody else's, is anybody's. */
+static void
+errors(void **state)
+{
+    static const struct error rows[] = {
+        { .good = true },
+        { .age_ms = 59000, .good = true },
+        { .age_ms = 61000 },
+        { .age_ms = -61000 },
+        { .url = "https://localhost" KMS_ROOT_PATH "/init" },
+        { .user = KIT_OTHER },
+        { .kms = KIT_FAR },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct mcx_tkeys old, second;
+        struct kit kit;
+        struct lord l;
+
+        begin(&kit, &l, "wrapped");
+        kit_tick(&kit);
+        old = l.now;
+        kit_step(&kit, 3600 * 1000);
+        offer(&kit, &l, 2);
+        gets_next(&kit, &l);
+        second = l.next;
+        l.error = &rows[i];
+        kit_tick(&kit); /* keys of this period */
+        assert_string_equal(l.last_key, second.ink.id);
+        assert_int_equal(strstr(kit.log, "403: not now") != NULL,
+                         rows[i].good);
+        kit_step(&kit, 6000);
+        kit_tick(&kit);
+        assert_string_equal(l.last_key,
+                            (rows[i].good ? &second : &old)->ink.id);
+        l.error = NULL;
+        /* The operator makes others, and the second ones are void. */
+        offer(&kit, &l, 3);
+        for (int j = 0; j < 4; j++) {
+            kit_step(&kit, 300 * 1000);
+            kit_tick(&kit);
+        }
+        ask_again(&kit);
+        assert_false(l.has_next);
+        assert_string_equal(l.last_key, l.next.ink.id);
+        assert_true(kit_has(&kit, kit_period(&kit)));
+        end(&kit);
+    }
 }
 
 static void
@@ -686,6 +962,9 @@ main(void)
         cmocka_unit_test(answer_lost),
         cmocka_unit_test(set_up_again),
         cmocka_unit_test(given_up),
+        cmocka_unit_test(several),
+        cmocka_unit_test(locked_out),
+        cmocka_unit_test(errors),
         cmocka_unit_test(settings),
         cmocka_unit_test(damaged),
     };
