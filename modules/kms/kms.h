@@ -5,6 +5,7 @@
  *   kms.c         the life of the client: what is due, what has ended
  *   kms_ask.c     one question, and what becomes of the answer
  *   kms_sec.c     signatures, wrapped keys, change of transport keys
+ *   kms_seen.c    no answer twice, none after a newer one
  *   kms_find.c    discovery: to which KMS does somebody belong
  *   kms_plan.c    when: renewal, back-off, periods; pure arithmetic
  *   kms_http.c    one POST over TLS; the only file that sees libcurl
@@ -25,6 +26,7 @@ enum {
     KMS_FOUND_MAX = 32,      /* look-ups that are remembered: found ones */
     KMS_FOUND_MS = 3600000,  /* for an hour,                             */
     KMS_LOST_MS = 60000,     /* the others for a minute                  */
+    KMS_SEEN_MAX = 32,       /* resources asked for in one time-window   */
     KMS_PATH_MAX = 1024,
     KMS_TOKEN_LOOK_MS = 10000, /* a new token is looked for, after a 401: in
                                   the file */
@@ -103,6 +105,7 @@ enum {
     KMS_SLOT_CERTS = KMS_SLOT_KEYS + 3,
     KMS_SLOT_EXTERNAL = KMS_SLOT_CERTS + 8,
     KMS_SLOT_TKEYS = KMS_SLOT_EXTERNAL + KMS_EXTERNAL_MAX,
+    KMS_SLOT_SEEN,
     KMS_SLOTS
 };
 enum { KMS_KEY_SLOTS = 3, KMS_CERT_SLOTS = 8 };
@@ -116,7 +119,8 @@ mcx_err kms_store_open(struct kms_store **out, const char *dir,
                        const struct mcx_env *env,
                        struct mcx_text *text) MCX_MUST_USE;
 void kms_store_close(struct kms_store *store);
-/* Replaces what is in 'slot'; no octets empty it. */
+/* Replaces what is in 'slot'; no octets empty it.  A slot is one thread's at a
+ * time, the store anybody's. */
 mcx_err kms_store_put(struct kms_store *store, unsigned slot,
                       struct mcx_bytes xml) MCX_MUST_USE;
 /* SECRET: '*xml' is malloc'ed, wiped with mcx_kms_text_free().

@@ -42,6 +42,10 @@ static const struct mcx_opt options[] = {
               "transport-keys; wrapped: our keys come wrapped, too" },
     { .name = "transport-keys", .type = MCX_OPT_PATH,
       .help = "file with the first TrK and InK; taken into cache once" },
+    { .name = "answer-id", .type = MCX_OPT_ENUM, .fallback = "learn",
+      .words = "learn always never",
+      .help = "must a signed answer have the Id of its question? learn: once "
+              "one had it" },
     { .name = "external", .type = MCX_OPT_TEXT,
       .help = "KMS URIs of other domains whose certificates may be used" },
     { .name = "keyprov", .type = MCX_OPT_ENUM, .fallback = "plain",

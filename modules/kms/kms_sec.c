@@ -22,11 +22,13 @@
 #include "kms_state.h"
 
 static const char NOW[] = "now", NEXT[] = "next", SPARE[] = "spare";
+static const char ECHOES[] = "answer-id\n";
 
 enum {
     SETS = 4, /* the one in use, and those that came since */
-    SLOT_MAX = MCX_TKEY_ID_MAX + SETS * (MCX_TKEYS_TEXT_MAX + 8)
+    SLOT_MAX = MCX_TKEY_ID_MAX + 16 + SETS * (MCX_TKEYS_TEXT_MAX + 8)
 };
+enum answer_id { ID_LEARN, ID_ALWAYS, ID_NEVER };
 
 /* SECRET.  set[0] is in use; the others came, the newest first, and did not
  * work yet.  'spare': a question under set[0] was answered since, and did not
@@ -44,7 +46,9 @@ struct kms_sec {
     struct kms_sets sets;
     size_t at; /* the next question goes under this one */
     char boot[MCX_TKEY_ID_MAX]; /* TrK of the file that was taken in last */
-    bool wrapped; /* setting */
+    bool wrapped;                /* settings */
+    enum answer_id answer_id;
+    bool echoes; /* an answer had the Id of its question: all have to */
 };
 
 /* SECRET, in guarded memory only: one question. */
@@ -53,6 +57,9 @@ struct kms_sec_call {
     struct mcx_tkeys fresh; /* new ones in the answer */
     size_t which;           /* place of 'under' */
     bool opened;            /* the answer held keys wrapped by ours */
+    bool echoed;            /* it had the Id of the question        */
+    char id[MCX_KMS_ID_MAX];
+    uint8_t hash[MCX_SEAL_MAC_SIZE]; /* of what was signed */
 };
 
 /* ---- what is kept ------------------------------------------------------ */
@@ -68,7 +75,8 @@ save(struct kms *k)
     if (!s) {
         return MCX_E_NOMEM;
     }
-    n = (size_t)snprintf(s, SLOT_MAX, "%s\n", k->sec->boot);
+    n = (size_t)snprintf(s, SLOT_MAX, "%s\n%s", k->sec->boot,
+                         k->sec->echoes ? ECHOES : "");
     for (size_t i = 0; i < sets->n && err == MCX_OK; i++) {
         n += (size_t)snprintf(s + n, SLOT_MAX - n, "%s\n",
                               i == 0 ? NOW : sets->spare ? SPARE : NEXT);
@@ -115,6 +123,8 @@ parse(struct kms_sec *sec, char *s)
         return MCX_E_MALFORMED;
     }
     (void)snprintf(sec->boot, sizeof sec->boot, "%.127s", word);
+    sec->echoes = strncmp(s, ECHOES, sizeof ECHOES - 1) == 0;
+    s += sec->echoes ? sizeof ECHOES - 1 : 0;
     while ((word = line(&s)) != NULL) {
         size_t n = 0;
 
@@ -140,6 +150,7 @@ forget(struct kms_sec *sec)
 {
     kms_sets_wipe(&sec->sets);
     sec->at = 0;
+    sec->echoes = false;
     sec->boot[0] = '\0';
 }
 
@@ -226,7 +237,7 @@ take_in(struct kms *k, const char *path, struct mcx_text *text)
 
 mcx_err
 kms_sec_start(struct kms *k, const char *security, const char *path,
-              struct mcx_text *text)
+              const char *answer_id, struct mcx_text *text)
 {
     mcx_err err;
 
@@ -251,8 +262,12 @@ kms_sec_start(struct kms *k, const char *security, const char *path,
     pthread_mutex_init(&k->sec->lock, NULL);
     err = take_in(k, path, text);
     k->sec->wrapped = strcmp(security, "wrapped") == 0;
+    k->sec->answer_id = strcmp(answer_id, "always") == 0  ? ID_ALWAYS
+                        : strcmp(answer_id, "never") == 0 ? ID_NEVER
+                                                          : ID_LEARN;
     if (err == MCX_OK) {
         text->s[0] = '\0';
+        err = kms_seen_start(k);
     }
     return err;
 }
@@ -265,9 +280,22 @@ kms_sec_stop(struct kms *k)
     }
     mcx_guard_free(k->sec);
     k->sec = NULL;
+    kms_seen_stop(k);
 }
 
 /* ---- a question -------------------------------------------------------- */
+
+/* An Id that nobody has seen. */
+static mcx_err
+draw_id(char id[MCX_KMS_ID_MAX], const struct mcx_env *env)
+{
+    uint8_t b[16];
+
+    id[0] = 'q';
+    MCX_TRY(env->random(env->ctx, b, sizeof b));
+    return mcx_hex_encode(id + 1, MCX_KMS_ID_MAX - 1,
+                          mcx_bytes(b, sizeof b));
+}
 
 mcx_err
 kms_sec_begin(struct kms_sec_call **out, const struct kms *k, size_t turn)
@@ -291,6 +319,9 @@ kms_sec_begin(struct kms_sec_call **out, const struct kms *k, size_t turn)
         err = MCX_OK;
     }
     pthread_mutex_unlock(&sec->lock);
+    if (err == MCX_OK) {
+        err = draw_id(c->id, k->env);
+    }
     if (err != MCX_OK) {
         mcx_guard_free(c);
         c = NULL;
@@ -318,6 +349,7 @@ kms_sec_write(const struct kms *k, struct kms_sec_call *c,
     if (!c) {
         return mcx_kms_request_write(xml, n, req);
     }
+    (void)snprintf(req->id, sizeof req->id, "%s", c->id);
     MCX_TRY(mcx_kms_request_write(&plain, &plain_n, req));
     err = mcx_kms_sign(xml, n, mcx_bytes(plain, plain_n), &c->under,
                        k->sec->wrapped);
@@ -355,6 +387,11 @@ open_answer(const struct kms *k, struct kms_sec_call *c,
         /* A key that is not ours is no key that we have not yet. */
         return err == MCX_E_NO_KEY ? MCX_E_AUTH : err;
     }
+    err = kms_hash(c->hash, mcx_bytes(signed_, signed_n));
+    if (err != MCX_OK) {
+        mcx_kms_text_free(signed_, signed_n);
+        return err;
+    }
     err = mcx_kms_unwrap(&plain, &plain_n, mcx_bytes(signed_, signed_n),
                          &c->under.trk, k->sec->wrapped, &c->fresh, text);
     if (err == MCX_OK) {
@@ -369,17 +406,62 @@ open_answer(const struct kms *k, struct kms_sec_call *c,
     return err;
 }
 
+/* Is a good answer one to this question?  By its Id, when the KMS is one that
+ * gives answers the Id of their question; else by its resource, and by not
+ * being older than one that was. */
+static mcx_err
+to_this_one(struct kms *k, struct kms_sec_call *c,
+            const struct mcx_kms_expect *expect,
+            const struct mcx_kms_reply *reply, struct mcx_text *text)
+{
+    struct kms_sec *sec = k->sec;
+    bool must;
+    mcx_err err;
+
+    c->echoed = strcmp(reply->id, c->id) == 0;
+    pthread_mutex_lock(&sec->lock);
+    must = sec->answer_id == ID_ALWAYS
+           || (sec->answer_id == ID_LEARN && sec->echoes);
+    pthread_mutex_unlock(&sec->lock);
+    if (must && !c->echoed) {
+        (void)snprintf(text->s, sizeof text->s, "the answer is to another "
+                       "question: it does not have the Id of ours");
+        return MCX_E_REPLAY;
+    }
+    err = kms_seen_take(k, expect->client_req_url, reply->time_unix_ms,
+                        expect->now_unix_ms, c->hash);
+    if (err == MCX_E_REPLAY) {
+        (void)snprintf(text->s, sizeof text->s, "the answer is an old one: it "
+                       "was accepted before, or a newer one was");
+    }
+    return err;
+}
+
 mcx_err
 kms_sec_read(struct kms *k, struct kms_sec_call *c,
              struct kms_http_reply *http, const struct mcx_kms_expect *expect,
              struct mcx_kms_reply *reply, struct mcx_text *text)
 {
-    if (c) {
-        memset(reply, 0, sizeof *reply);
-        MCX_TRY(open_answer(k, c, http, text));
+    struct mcx_text other = { "" };
+    mcx_err err, old;
+
+    if (!c) {
+        return mcx_kms_reply_read(reply, mcx_bytes(http->body, http->n),
+                                  expect, text);
     }
-    return mcx_kms_reply_read(reply, mcx_bytes(http->body, http->n), expect,
-                              text);
+    memset(reply, 0, sizeof *reply);
+    MCX_TRY(open_answer(k, c, http, text));
+    err = mcx_kms_reply_read(reply, mcx_bytes(http->body, http->n), expect,
+                             text);
+    if (err == MCX_OK || err == MCX_E_PEER) {
+        old = to_this_one(k, c, expect, reply, &other);
+        if (old != MCX_OK) {
+            memset(reply, 0, sizeof *reply);
+            *text = other;
+            err = old;
+        }
+    }
+    return err;
 }
 
 /* ---- keys change ------------------------------------------------------- */
@@ -480,6 +562,21 @@ stage(struct kms *k, const struct kms_sec_call *c)
     (void)change(k, &to, 1, "came");
 }
 
+/* From now on every answer has to. */
+static void
+learn(struct kms *k)
+{
+    struct kms_sec *sec = k->sec;
+
+    sec->echoes = true;
+    if (save(k) != MCX_OK) {
+        sec->echoes = false; /* the next one will do */
+        return;
+    }
+    mcx_log(k->env, MCX_AREA_KMS, 5, "answers of %s have the Id of their "
+            "question: from now on they must", k->kms_uri);
+}
+
 void
 kms_sec_worked(struct kms *k, struct kms_sec_call *c)
 {
@@ -492,6 +589,9 @@ kms_sec_worked(struct kms *k, struct kms_sec_call *c)
     }
     fresh = mcx_tkeys_signer(&c->fresh) != NULL;
     pthread_mutex_lock(&sec->lock);
+    if (c->echoed && !sec->echoes) {
+        learn(k);
+    }
     if (shown(sec, c)) {
         (void)promote(k, c);
     } else if (c->which == 0 && !fresh && sec->sets.n > 1

@@ -262,7 +262,8 @@ kms_start(void **state, const struct mcx_host *host, struct mcx_text *text)
     }
     if (err == MCX_OK) {
         err = kms_sec_start(k, option(k, "security"),
-                            option(k, "transport-keys"), text);
+                            option(k, "transport-keys"),
+                            option(k, "answer-id"), text);
     }
     if (err != MCX_OK) {
         kms_stop(k);

@@ -63,7 +63,8 @@ struct kms {
     int64_t window_ms, refresh_ms;
     enum kms_form form; /* of the first question for keys */
     struct kms_store *store; /* NULL: nothing is kept */
-    struct kms_sec *sec; /* NULL: security is TLS's; else the work's */
+    struct kms_sec *sec;   /* NULL: security is TLS's */
+    struct kms_seen *seen; /* beside it */
 
     /* Of the work while busy, else of the loop. */
     struct kms_http *conn;
@@ -153,8 +154,9 @@ mcx_err kms_find(void *state, const char *uri, char kms[MCX_URI_MAX]);
 /* ---- kms_sec.c ---- */
 
 /* 'security' is tls, signed or wrapped; 'path' a file of transport keys, or
- * NULL.  MCX_E_CONFIG and 'text'. */
+ * NULL; 'answer_id' is learn, always or never.  MCX_E_CONFIG and 'text'. */
 mcx_err kms_sec_start(struct kms *k, const char *security, const char *path,
+                      const char *answer_id,
                       struct mcx_text *text) MCX_MUST_USE;
 void kms_sec_stop(struct kms *k);
 /* One question.  With security = tls it is NULL, here and below, and requests
@@ -165,15 +167,17 @@ struct kms_sec_call;
 mcx_err kms_sec_begin(struct kms_sec_call **out, const struct kms *k,
                       size_t turn) MCX_MUST_USE;
 void kms_sec_end(struct kms_sec_call *c);
-/* The request as it is to be sent; mcx_kms_text_free(). */
+/* The request as it is to be sent, with an Id of its own; free with
+ * mcx_kms_text_free(). */
 mcx_err kms_sec_write(const struct kms *k, struct kms_sec_call *c,
                       struct mcx_kms_request *req, char **xml,
                       size_t *n) MCX_MUST_USE;
 /* Judges the answer in 'http', whatever its status, as mcx_kms_reply_read()
  * does; before that its signature: anything else than a signed answer is
  * refused, and what is read, and is in 'http' afterwards, is what was signed,
- * with keys in clear.  MCX_OK and MCX_E_PEER are the KMS's word, the others
- * may be anybody's doing. */
+ * with keys in clear.  MCX_E_REPLAY: it was accepted before, or a newer one
+ * was, or it is to another question.  MCX_OK and MCX_E_PEER are the KMS's
+ * word, the others may be anybody's doing. */
 mcx_err kms_sec_read(struct kms *k, struct kms_sec_call *c,
                      struct kms_http_reply *http,
                      const struct mcx_kms_expect *expect,
@@ -184,5 +188,17 @@ mcx_err kms_sec_read(struct kms *k, struct kms_sec_call *c,
 void kms_sec_worked(struct kms *k, struct kms_sec_call *c);
 /* It said neither MCX_OK nor MCX_E_PEER: other keys the next time. */
 void kms_sec_failed(struct kms *k, const struct kms_sec_call *c);
+
+/* ---- kms_seen.c ---- */
+
+mcx_err kms_seen_start(struct kms *k) MCX_MUST_USE;
+void kms_seen_stop(struct kms *k);
+/* May an answer from 'url' with this Time be accepted?  If so, it is; 'body'
+ * is the hash of it.  MCX_E_REPLAY. */
+mcx_err kms_seen_take(struct kms *k, const char *url, int64_t time_ms,
+                      int64_t now_ms,
+                      const uint8_t body[MCX_SEAL_MAC_SIZE]) MCX_MUST_USE;
+mcx_err kms_hash(uint8_t out[MCX_SEAL_MAC_SIZE],
+                 struct mcx_bytes b) MCX_MUST_USE;
 
 #endif /* KMS_STATE_H */

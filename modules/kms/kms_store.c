@@ -1,6 +1,6 @@
 /* kms_store.c -- the KMS's answers, kept for the next start.
  *
- * Called by kms.c, on the pool or before it exists; one thread at a time.
+ * Called by the other files, on the pool or before it exists.
  * Each slot is a file with one KmsResponse, sealed (mcx_seal) under a key of a
  * file of its own, so that neither a lost disk image nor a backup of the
  * folder holds keys in clear.  What is read is judged again like an answer
@@ -15,6 +15,7 @@ enum { KEY_TEXT = 2 * MCX_SEAL_KEY_SIZE };
 struct kms_store {
     const struct mcx_env *env;
     struct mcx_sealer *sealer;
+    pthread_mutex_t lock; /* over the sealer */
     char dir[KMS_PATH_MAX];
     char who[2 * MCX_URI_MAX + 2];
 };
@@ -88,6 +89,7 @@ kms_store_open(struct kms_store **out, const char *dir, const char *key_file,
     if (!store) {
         return MCX_E_NOMEM;
     }
+    pthread_mutex_init(&store->lock, NULL);
     store->env = env;
     (void)snprintf(store->dir, sizeof store->dir, "%s", dir);
     (void)snprintf(store->who, sizeof store->who, "%s", who);
@@ -110,6 +112,7 @@ kms_store_close(struct kms_store *store)
 {
     if (store) {
         mcx_sealer_free(store->sealer);
+        pthread_mutex_destroy(&store->lock);
         free(store);
     }
 }
@@ -148,8 +151,10 @@ kms_store_put(struct kms_store *store, unsigned slot, struct mcx_bytes xml)
         if (!sealed) {
             return MCX_E_NOMEM;
         }
+        pthread_mutex_lock(&store->lock);
         err = mcx_seal(sealed, store->sealer, env, NULL,
                        bound(aad, store, slot), xml);
+        pthread_mutex_unlock(&store->lock);
     }
     if (err == MCX_OK) {
         err = env->write_file(env->ctx, path, mcx_bytes(sealed, n), 0600);
@@ -190,9 +195,11 @@ kms_store_get(struct kms_store *store, unsigned slot, char **xml, size_t *n)
         free(sealed);
         return MCX_E_NOMEM;
     }
+    pthread_mutex_lock(&store->lock);
     err = mcx_unseal((uint8_t *)plain, store->sealer,
                      bound(aad, store, slot),
                      mcx_bytes(sealed, have + MCX_SEAL_MORE));
+    pthread_mutex_unlock(&store->lock);
     free(sealed);
     if (err != MCX_OK) {
         mcx_kms_text_free(plain, have);

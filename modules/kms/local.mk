@@ -8,6 +8,7 @@ kms_sources = \
 	modules/kms/kms_module.c \
 	modules/kms/kms_plan.c \
 	modules/kms/kms_sec.c \
+	modules/kms/kms_seen.c \
 	modules/kms/kms_start.c \
 	modules/kms/kms_state.h \
 	modules/kms/kms_store.c

@@ -610,6 +610,7 @@ kit_answer(struct kit *kit, const char *url, const char *token,
     if (mcx_kms_request_read(&kit->last, body, &text) != MCX_OK) {
         fail_msg("the request: %s", text.s);
     }
+    doc.id = kit->echo ? kit->last.id : NULL;
     snprintf(kit->last_url, sizeof kit->last_url, "%s", url);
     assert_string_equal(kit->last.client_req_url, url);
     assert_string_equal(kit->last.user_uri, kit->user);

@@ -74,6 +74,7 @@ struct kit {
     char (*secret)[2 * MCX_SSK_SIZE + 1];
     size_t n_secrets;
     bool down; /* kit_post() gets no answer */
+    bool echo; /* answers have the Id of their question */
 };
 
 /* Period of 'period_s' seconds; the clock stands at the start of one. */

@@ -595,14 +595,19 @@ set_up_again(void **state)
     end(&kit);
 }
 
-/* The client gets 'l->next' with a certificate, and asks nothing else. */
-static void
-gets_next(struct kit *kit, struct lord *l)
+static const char INIT_URL[] = "https://localhost" KMS_ROOT_PATH "/init";
+
+/* One question about the certificate, and how its answer is judged.  'in'
+ * (NULL: none) is put in place of the answer, which 'out' (NULL: nobody)
+ * gets. */
+static mcx_err
+exchange(struct kit *kit, struct lord *l, const struct kms_http_reply *in,
+         struct kms_http_reply *out)
 {
-    static const char url[] = "https://localhost" KMS_ROOT_PATH "/init";
     struct mcx_kms_expect expect = {
         .what = MCX_KMS_INIT, .user_uri = KIT_USER, .kms_uri = KIT_KMS,
-        .client_req_url = url, .now_unix_ms = kit->now_ms, .window_ms = 60000
+        .client_req_url = INIT_URL, .now_unix_ms = kit->now_ms,
+        .window_ms = 60000
     };
     struct mcx_kms_request req = { .user_uri = KIT_USER, .kms_uri = KIT_KMS };
     struct kms_http_reply http = { 0 };
@@ -610,21 +615,45 @@ gets_next(struct kit *kit, struct lord *l)
     struct kms_sec_call *call;
     struct kms *k = kit->state;
     struct mcx_text text;
+    mcx_err err;
     char *xml;
     size_t n;
 
-    snprintf(req.client_req_url, sizeof req.client_req_url, "%s", url);
+    snprintf(req.client_req_url, sizeof req.client_req_url, "%s", INIT_URL);
     req.time_unix_ms = kit->now_ms;
     assert_int_equal(kms_sec_begin(&call, k, 0), MCX_OK);
     assert_int_equal(kms_sec_write(k, call, &req, &xml, &n), MCX_OK);
-    assert_int_equal(lord_post(l, url, NULL, mcx_bytes(xml, n), &http),
+    assert_int_equal(lord_post(l, INIT_URL, NULL, mcx_bytes(xml, n), &http),
                      MCX_OK);
     mcx_kms_text_free(xml, n);
-    assert_int_equal(kms_sec_read(k, call, &http, &expect, &reply, &text),
-                     MCX_OK);
-    kms_sec_worked(k, call);
+    if (out) {
+        *out = http;
+        out->body = strndup(http.body, http.n);
+        assert_non_null(out->body);
+    }
+    if (in) {
+        kms_http_drop(&http);
+        http = *in;
+        http.body = strndup(in->body, in->n);
+        assert_non_null(http.body);
+        http.room = http.n;
+    }
+    err = kms_sec_read(k, call, &http, &expect, &reply, &text);
+    if (err == MCX_OK) {
+        kms_sec_worked(k, call);
+    } else {
+        kms_sec_failed(k, call);
+    }
     kms_sec_end(call);
     kms_http_drop(&http);
+    return err;
+}
+
+/* The client gets 'l->next' with a certificate, and asks nothing else. */
+static void
+gets_next(struct kit *kit, struct lord *l)
+{
+    assert_int_equal(exchange(kit, l, NULL, NULL), MCX_OK);
 }
 
 /* Its next question goes under other keys. */
@@ -777,11 +806,23 @@ lock_out(struct lord *l, const char *url, struct kms_http_reply *reply)
     }
 }
 
+/* The file in which the client keeps when answers came. */
+static void
+lose_times(void)
+{
+    char path[600];
+
+    snprintf(path, sizeof path, "%s/kms-%02d.sealed", dir, KMS_SLOT_SEEN);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* He is refused, for what he kept is older than what was accepted; and when
+ * that is forgotten he does no harm that lasts. */
 static void
 locked_out(void **state)
 {
     (void)state;
-    for (int restart = 0; restart < 2; restart++) {
+    for (int what = 0; what < 4; what++) {
         struct kit kit;
         struct lord l;
 
@@ -796,14 +837,20 @@ locked_out(void **state)
         assert_int_equal(l.step, 1);
         offer(&kit, &l, 2);
         for (int i = 0; i < 3; i++) {
+            if (i == 1 && (what & 2)) {
+                kit_stop(&kit);
+                lose_times();
+                again(&kit, &l);
+            }
             kit_step(&kit, i == 1 ? 67000 : 11000);
             kit_tick(&kit);
             assert_int_equal(l.step, 2 + i);
         }
         assert_null(l.kept.body);
         assert_false(l.has_next); /* the KMS has them in use */
-        kit_log_has(&kit, "given up");
-        if (restart) {
+        kit_log_has(&kit, what & 2 ? "given up" : "it was accepted before, or "
+                                                  "a newer one was");
+        if (what & 1) {
             again(&kit, &l);
         }
         kit_step(&kit, 900 * 1000);
@@ -816,6 +863,148 @@ locked_out(void **state)
         }
         assert_string_equal(l.last_key, l.next.ink.id);
         assert_true(kit_has(&kit, kit_period(&kit)));
+        end(&kit);
+    }
+}
+
+/* An answer counts once, and not after a newer one; a restart does not make
+ * it good again, a clock that was set back does. */
+static void
+replayed(void **state)
+{
+    struct kms_http_reply first, second, third;
+    struct kit kit;
+    struct lord l;
+
+    (void)state;
+    begin(&kit, &l, "signed");
+    assert_int_equal(exchange(&kit, &l, NULL, &first), MCX_OK);
+    assert_int_equal(exchange(&kit, &l, &first, NULL), MCX_E_REPLAY);
+    kit_step(&kit, 1000);
+    assert_int_equal(exchange(&kit, &l, &first, &second), MCX_E_REPLAY);
+    again(&kit, &l);
+    assert_int_equal(exchange(&kit, &l, &first, NULL), MCX_E_REPLAY);
+    kit_step(&kit, 1000);
+    assert_int_equal(exchange(&kit, &l, NULL, &third), MCX_OK);
+    assert_int_equal(exchange(&kit, &l, &second, NULL), MCX_E_REPLAY);
+    assert_int_equal(exchange(&kit, &l, &first, NULL), MCX_E_REPLAY);
+    again(&kit, &l);
+    assert_int_equal(exchange(&kit, &l, &second, NULL), MCX_E_REPLAY);
+    assert_int_equal(exchange(&kit, &l, &third, NULL), MCX_E_REPLAY);
+    /* Two answers within a second, by a KMS that counts no parts of it: the
+     * other one is told apart by what is in it. */
+    kit.info.period.offset_s = 1;
+    assert_int_equal(exchange(&kit, &l, NULL, NULL), MCX_OK);
+    kit.info.period.offset_s = 0;
+    /* It is the window that refuses it in the end. */
+    kit_step(&kit, 61000);
+    assert_int_equal(exchange(&kit, &l, &third, NULL), MCX_E_SKEW);
+    assert_int_equal(exchange(&kit, &l, NULL, NULL), MCX_OK);
+    kit_step(&kit, -3600000);
+    assert_int_equal(exchange(&kit, &l, NULL, NULL), MCX_OK);
+    kms_http_drop(&first);
+    kms_http_drop(&second);
+    kms_http_drop(&third);
+    end(&kit);
+    /* Without the record, as far as the window goes. */
+    begin(&kit, &l, "signed");
+    assert_int_equal(exchange(&kit, &l, NULL, &first), MCX_OK);
+    kit_stop(&kit);
+    lose_times();
+    again(&kit, &l);
+    assert_int_equal(exchange(&kit, &l, &first, NULL), MCX_OK);
+    kms_http_drop(&first);
+    end(&kit);
+}
+
+/* More resources than there is room for: the oldest ones get a common lower
+ * bound. */
+static void
+many_resources(void **state)
+{
+    uint8_t hash[MCX_SEAL_MAC_SIZE];
+    struct kit kit;
+    struct lord l;
+    struct kms *k;
+
+    (void)state;
+    begin(&kit, &l, "signed");
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 2 * KMS_SEEN_MAX; i++) {
+            int64_t ms = kit.now_ms - 2 * KMS_SEEN_MAX + i;
+            char url[32];
+
+            k = kit.state;
+            snprintf(url, sizeof url, "u%d", i);
+            assert_int_equal(kms_hash(hash, mcx_bytes_str(url)), MCX_OK);
+            assert_int_equal(kms_seen_take(k, url, ms, kit.now_ms, hash),
+                             round == 0 ? MCX_OK : MCX_E_REPLAY);
+            assert_int_equal(kms_seen_take(k, url, ms - 1, kit.now_ms, hash),
+                             MCX_E_REPLAY);
+        }
+        again(&kit, &l);
+    }
+    end(&kit);
+}
+
+/* A KMS that gives answers the Id of their question: once seen, it must. */
+static void
+echo(void **state)
+{
+    struct kms_http_reply kept;
+    struct kit kit;
+    struct lord l;
+
+    (void)state;
+    begin(&kit, &l, "wrapped");
+    assert_int_equal(exchange(&kit, &l, NULL, NULL), MCX_OK);
+    kit.echo = true;
+    kit_step(&kit, 1000);
+    assert_int_equal(exchange(&kit, &l, NULL, NULL), MCX_OK);
+    kit_log_has(&kit, "have the Id of their question");
+    for (int restart = 0; restart < 2; restart++) {
+        kit_step(&kit, 1000);
+        kit.echo = false;
+        assert_int_equal(exchange(&kit, &l, NULL, &kept), MCX_E_REPLAY);
+        kms_http_drop(&kept);
+        kit.echo = true;
+        /* One to another question of ours, whatever else is forgotten. */
+        assert_int_equal(exchange(&kit, &l, NULL, &kept), MCX_OK);
+        kit_step(&kit, 1000);
+        kit_stop(&kit);
+        lose_times();
+        again(&kit, &l);
+        assert_int_equal(exchange(&kit, &l, &kept, NULL), MCX_E_REPLAY);
+        kms_http_drop(&kept);
+    }
+    /* Through a change of keys. */
+    offer(&kit, &l, 2);
+    ask_again(&kit);
+    kit_step(&kit, 900 * 1000);
+    kit_tick(&kit);
+    ask_again(&kit);
+    assert_false(l.has_next);
+    assert_string_equal(l.last_key, l.next.ink.id);
+    kit.echo = false;
+    kit_step(&kit, 1000);
+    assert_int_equal(exchange(&kit, &l, NULL, NULL), MCX_E_REPLAY);
+    /* Set up again, by the operator: as with a KMS that nobody knows. */
+    assert_int_equal(mcx_tkeys_new(&l.now, KIT_USER, 9, &kit.env), MCX_OK);
+    write_keys("token-keys", &l.now);
+    again(&kit, &l);
+    assert_int_equal(exchange(&kit, &l, NULL, NULL), MCX_OK);
+    end(&kit);
+    /* The setting. */
+    for (int always = 0; always < 2; always++) {
+        begin(&kit, &l, "signed");
+        kit_set(&kit, "answer-id", always ? "always" : "never");
+        again(&kit, &l);
+        kit.echo = !always;
+        assert_int_equal(exchange(&kit, &l, NULL, NULL),
+                         always ? MCX_E_REPLAY : MCX_OK);
+        kit.echo = always;
+        kit_step(&kit, 1000);
+        assert_int_equal(exchange(&kit, &l, NULL, NULL), MCX_OK);
         end(&kit);
     }
 }
@@ -964,6 +1153,9 @@ main(void)
         cmocka_unit_test(given_up),
         cmocka_unit_test(several),
         cmocka_unit_test(locked_out),
+        cmocka_unit_test(replayed),
+        cmocka_unit_test(many_resources),
+        cmocka_unit_test(echo),
         cmocka_unit_test(errors),
         cmocka_unit_test(settings),
         cmocka_unit_test(damaged),

@@ -264,6 +264,7 @@ cache = cache
 cache-key-file = cache.key
 refresh = 600
 security = wrapped
+answer-id = always
 transport-keys = ada.keys
 X
 }
