@@ -18,6 +18,11 @@ libmcx_core_all_la_SOURCES += \
 if HAVE_CMOCKA
 check_PROGRAMS += test_due test_keys test_oom test_replay test_ring test_seal
 TESTS += test_due test_keys test_oom test_replay test_ring test_seal
+check_PROGRAMS += test_x509
+TESTS += test_x509
+test_x509_SOURCES = modules/core/keys/test_x509.c
+test_x509_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_x509_LDADD = $(CORE_TEST_LIBS) -lcrypto
 test_due_SOURCES = modules/core/keys/test_due.c
 test_due_CPPFLAGS = $(CORE_TEST_CPPFLAGS) \
 	-I$(top_srcdir)/test-scenarios/vectors

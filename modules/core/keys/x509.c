@@ -12,7 +12,13 @@
 #include <openssl/x509_vfy.h>
 #include <sofia-mcx/mcx_keys.h>
 
-enum { HALF = MCX_X509_SIG_SIZE / 2, DER_MAX = 80 };
+enum {
+    HALF = MCX_X509_SIG_SIZE / 2,
+    DER_MAX = 80,
+    /* OpenSSL's: 112 bits for every key and signature on the way, so neither
+     * SHA-1 nor RSA below 2048; not set, anything goes. */
+    LEVEL = 2
+};
 
 mcx_err
 mcx_x509_digest(uint8_t out[MCX_SHA256_SIZE], struct mcx_bytes text)
@@ -142,7 +148,10 @@ leads_to(X509 *cert, X509_STORE *store, int64_t now_unix)
     bool ok = ctx && X509_STORE_CTX_init(ctx, store, cert, NULL) == 1;
 
     if (ok) {
-        X509_STORE_CTX_set_time(ctx, 0, (time_t)now_unix);
+        X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+
+        X509_VERIFY_PARAM_set_auth_level(param, LEVEL);
+        X509_VERIFY_PARAM_set_time(param, (time_t)now_unix);
         ok = X509_verify_cert(ctx) == 1;
     }
     X509_STORE_CTX_free(ctx);
