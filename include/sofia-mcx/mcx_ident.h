@@ -52,15 +52,17 @@ enum {
 
 struct mcx_uid { uint8_t b[MCX_UID_SIZE]; }; /* public */
 
-/* UserKeyPeriod and UserKeyOffset of a KMS certificate, seconds. */
+/* UserKeyPeriod and UserKeyOffset of a KMS certificate, seconds; or calendar
+ * months (UTC), counted from January 1900 as 0 (RFC 6509 3.2). */
 struct mcx_period {
     uint64_t length_s; /* 1 or more */
     uint64_t offset_s;
+    bool months; /* monthly-tel: length and offset are not used */
 };
 
 /* '*no' = floor((ntp_s - offset) / length), 'ntp_s' being whole seconds since
- * 1900, era extended (TS 33.180 F.2.1).  MCX_E_ARG when length is 0 or the
- * time lies before the offset. */
+ * 1900, era extended (TS 33.180 F.2.1); or the number of its month.  MCX_E_ARG
+ * when length is 0 or the time lies before the offset. */
 MCX_API mcx_err mcx_period_no(uint64_t *no, const struct mcx_period *period,
                               int64_t ntp_s) MCX_MUST_USE;
 /* First second (since 1900) of period 'no'. */
@@ -79,9 +81,18 @@ MCX_API mcx_err mcx_uid(struct mcx_uid *out, struct mcx_bytes uri,
  * from January 1900 as 0.  'uri' is a global tel URI: "tel:+" and digits.
  * MCX_E_ARG: another URI, or too long; a time before 1900. */
 MCX_API mcx_err mcx_month_no(uint64_t *no, int64_t ntp_s) MCX_MUST_USE;
+/* First second (since 1900) of that month; INT64_MAX behind the year 9999. */
+MCX_API int64_t mcx_month_start(uint64_t no);
 MCX_API mcx_err mcx_monthly_id(uint8_t out[MCX_ID_MAX], size_t *n,
                                struct mcx_bytes uri,
                                uint64_t month_no) MCX_MUST_USE;
+/* The identifier that a user's keys are bound to, whichever form its KMS has:
+ * the UID, or with 'period->months' the one of RFC 6509 3.2.  Errors as in
+ * mcx_uid() and mcx_monthly_id(). */
+MCX_API mcx_err mcx_user_id(uint8_t out[MCX_ID_MAX], size_t *n,
+                            struct mcx_bytes uri, struct mcx_bytes kms_uri,
+                            const struct mcx_period *period,
+                            uint64_t no) MCX_MUST_USE;
 
 /* ---- a KMS's public keys ----------------------------------------------- */
 

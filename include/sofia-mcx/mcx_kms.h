@@ -86,7 +86,7 @@ struct mcx_kms_keyset {
     struct mcx_rsk rsk;
     struct mcx_ssk ssk;
     uint8_t pvt[MCX_ECCSI_PT_SIZE];
-    struct mcx_uid uid;
+    struct mcx_uid uid; /* not looked at with info->monthly_tel */
     uint64_t period_no;
     char user_uri[MCX_URI_MAX];
 };

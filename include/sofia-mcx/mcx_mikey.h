@@ -293,8 +293,9 @@ struct mcx_kms_info {
     bool root; /* Role="Root": the KMS of our own users */
     size_t n_domains;
     char domain[MCX_GROUPS_MAX][MCX_GROUP_ID_MAX]; /* KmsDomainList */
-    bool monthly_tel; /* UserIdFormat 1: identifiers of RFC 6509 3.2, periods
-                         of mcx_month_no(); else those of TS 33.180 F.2.1 */
+    bool monthly_tel; /* UserIdFormat 1: identifiers of RFC 6509 3.2, and
+                         the ring sets 'period.months'; else those of TS
+                         33.180 F.2.1 */
 };
 
 MCX_API mcx_err mcx_ring_new(struct mcx_ring **out,
@@ -546,7 +547,17 @@ struct mcx_build {
     enum mcx_params_form params_form;
     bool cs_id_given; /* rel13-map: 'cs_id' instead of the table's */
     uint8_t cs_id;
+    /* rel13-map: this policy in SP instead of the kind's; one of the three
+     * that can be had (AES-128-GCM, the same with RCC mode 3, AES-CM-128 with
+     * HMAC-SHA-1-80).  Without a map there is no SP to say it in. */
+    const struct mcx_sp_profile *sp;
 };
+
+/* The policy of a word: "gcm", "gcm-rcc", "aes-cm".  False: no such word. */
+MCX_API bool mcx_sp_profile_parse(struct mcx_sp_profile *out,
+                                  const char *word);
+/* The word of a policy; NULL when it is none of these. */
+MCX_API const char *mcx_sp_profile_word(const struct mcx_sp_profile *sp);
 
 /* Builds a complete signed I_MESSAGE.  '*out_n' is the room of 'out' on entry
  * and the octets written on return; 2048 is enough without groups.  When two
@@ -772,6 +783,7 @@ struct mcx_gsk_build {
     uint8_t prf;         /* MCX_PRF_* */
     const uint32_t *ssrc; /* one crypto session each; NULL: one, SSRC 0 */
     size_t n_ssrc;
+    const struct mcx_sp_profile *sp; /* as in mcx_build; NULL: the kind's */
     const uint8_t *rand;
     int64_t at_unix_ms;
     struct mcx_ring *ring; /* with 'from': the talker signs */

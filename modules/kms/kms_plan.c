@@ -30,10 +30,12 @@ kms_period_at(uint64_t *no, const struct mcx_period *period, int64_t unix_ms)
 int64_t
 kms_renew_at_ms(const struct mcx_period *period, uint64_t no, uint32_t dice)
 {
-    /* Certificates with longer periods than 2^32 s are not read. */
-    int64_t length_ms = (int64_t)period->length_s * 1000;
+    /* Certificates with longer periods than 2^32 s are not read; months differ
+     * in length. */
+    int64_t start_ms = kms_start_ms(period, no);
+    int64_t length_ms = kms_start_ms(period, no + 1) - start_ms;
 
-    return kms_start_ms(period, no) + length_ms / 100 * KMS_RENEW_PERCENT
+    return start_ms + length_ms / 100 * KMS_RENEW_PERCENT
            + share(length_ms / 100 * KMS_SPREAD_PERCENT, dice);
 }
 

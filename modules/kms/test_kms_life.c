@@ -79,7 +79,8 @@ started(struct kit *kit)
 static void
 schedule(void **state)
 {
-    struct mcx_period month = { 2592000, 0 }, five = { 300, 7 };
+    struct mcx_period month = { .length_s = 2592000 };
+    struct mcx_period five = { .length_s = 300, .offset_s = 7 };
     int64_t start = kms_start_ms(&month, 1500), ms;
     uint64_t no;
 
@@ -111,7 +112,7 @@ static void
 fleet(void **state)
 {
     enum { N = 10000, BINS = 100 };
-    struct mcx_period month = { 2592000, 0 };
+    struct mcx_period month = { .length_s = 2592000 };
     unsigned renew[BINS] = { 0 }, retry[BINS] = { 0 };
     int64_t start = kms_start_ms(&month, 1500) + 2073600000;
 

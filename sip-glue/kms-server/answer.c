@@ -648,12 +648,7 @@ issue(struct call *c, uint64_t no)
     mcx_err err;
 
     (void)snprintf(set.user_uri, sizeof set.user_uri, "%s", c->ask->subject);
-    set.period_no = no;
-    MCX_TRY(mcx_uid(&set.uid, mcx_bytes_str(set.user_uri),
-                    mcx_bytes_str(d->info.uri), &d->info.period, no));
-    MCX_TRY(mcx_kms_master_issue(kms_domain_at(d, no)->master,
-                                 mcx_bytes(set.uid.b, sizeof set.uid.b),
-                                 &set.rsk, &set.ssk, set.pvt, c->s->env));
+    MCX_TRY(kms_domain_issue(&set, d, no, c->s->env));
     MCX_TRY(mcx_kms_write_keyprov(&c->out->xml, &c->out->n, &c->doc, &d->info,
                                   &set, 1));
     (void)snprintf(detail, sizeof detail, "%s %s", c->s->instance,

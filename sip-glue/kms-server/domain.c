@@ -44,6 +44,8 @@ static const struct mcx_opt conf_opts[] = {
       "key period, seconds" },
     { "offset", MCX_OPT_NUMBER, "0", 0, UINT32_MAX, NULL,
       "key period offset, seconds" },
+    { "monthly-tel", MCX_OPT_SWITCH, "no", 0, 0, NULL,
+      "tel URIs with monthly keys (RFC 6509 3.2)" },
     { "domains", MCX_OPT_TEXT, NULL, 0, 0, NULL,
       "domains served, separated by spaces" },
 };
@@ -167,6 +169,9 @@ take_conf(struct mcx_kms_info *info, const struct mcx_config *conf,
     }
     (void)snprintf(info->uri, sizeof info->uri, "%s", uri);
     info->root = true;
+    info->monthly_tel = strcmp(mcx_config_get(conf, NULL, "monthly-tel"),
+                               "yes") == 0;
+    info->period.months = info->monthly_tel;
     /* mcx_config_check() has seen that these are numbers in their range. */
     info->period.length_s = period ? strtoull(period, NULL, 10) : 2592000;
     info->period.offset_s = offset ? strtoull(offset, NULL, 10) : 0;
@@ -225,6 +230,10 @@ kms_domain_write_conf(const struct kms_domain *d, const char *dir,
                    d->info.uri, (unsigned long long)d->info.period.length_s,
                    (unsigned long long)d->info.period.offset_s);
     n = strlen(s);
+    if (d->info.monthly_tel) {
+        (void)snprintf(s + n, sizeof s - n, "monthly-tel = yes\n");
+        n += strlen(s + n);
+    }
     for (i = 0; i < d->info.n_domains; i++) {
         (void)snprintf(s + n, sizeof s - n, "%s%s", i ? " " : "domains = ",
                        d->info.domain[i]);
@@ -897,4 +906,22 @@ kms_domain_period(uint64_t *no, const struct kms_domain *d, int64_t unix_ms)
 {
     return mcx_period_no(no, &d->info.period,
                          unix_ms / 1000 + MCX_NTP_UNIX_DIFF);
+}
+
+mcx_err
+kms_domain_issue(struct mcx_kms_keyset *set, const struct kms_domain *d,
+                 uint64_t no, const struct mcx_env *env)
+{
+    uint8_t id[MCX_ID_MAX];
+    size_t n = 0;
+
+    set->period_no = no;
+    MCX_TRY(mcx_user_id(id, &n, mcx_bytes_str(set->user_uri),
+                        mcx_bytes_str(d->info.uri), &d->info.period, no));
+    if (!d->info.monthly_tel) {
+        memcpy(set->uid.b, id, sizeof set->uid.b);
+    }
+    return mcx_kms_master_issue(kms_domain_at(d, no)->master,
+                                mcx_bytes(id, n), &set->rsk, &set->ssk,
+                                set->pvt, env);
 }

@@ -102,6 +102,11 @@ void kms_domain_cert(struct mcx_kms_cert *out, const struct kms_domain *d,
 /* The number of the period that 'unix_ms' lies in; MCX_E_ARG. */
 mcx_err kms_domain_period(uint64_t *no, const struct kms_domain *d,
                           int64_t unix_ms) MCX_MUST_USE;
+/* Makes the keys of set->user_uri for period 'no'.  MCX_E_ARG: this KMS has no
+ * identifier for such a user. */
+mcx_err kms_domain_issue(struct mcx_kms_keyset *set,
+                         const struct kms_domain *d, uint64_t no,
+                         const struct mcx_env *env) MCX_MUST_USE;
 
 /* "DIR/NAME"; false: too long. */
 bool kms_path(char out[KMS_PATH_MAX], const char *dir, const char *name);

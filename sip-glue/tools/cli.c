@@ -250,6 +250,21 @@ cli_json_bool(struct cli_json *j, const char *name, bool value)
 }
 
 void
+cli_json_list(struct cli_json *j, const char *name, size_t n,
+              const char *(*each)(const void *arg, size_t i),
+              const void *arg)
+{
+    size_t i;
+
+    name_of(j, name);
+    for (i = 0; i < n; i++) {
+        (void)fputc(i ? ',' : '[', j->f);
+        cli_json_string(j->f, each(arg, i));
+    }
+    (void)fputs(n ? "]" : "[]", j->f);
+}
+
+void
 cli_json_end(struct cli_json *j)
 {
     (void)fputs("}\n", j->f);

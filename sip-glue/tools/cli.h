@@ -39,6 +39,9 @@ void cli_json_begin(struct cli_json *j, FILE *f);
 void cli_json_text(struct cli_json *j, const char *name, const char *value);
 void cli_json_number(struct cli_json *j, const char *name, uint64_t value);
 void cli_json_bool(struct cli_json *j, const char *name, bool value);
+void cli_json_list(struct cli_json *j, const char *name, size_t n,
+                   const char *(*each)(const void *arg, size_t i),
+                   const void *arg);
 void cli_json_end(struct cli_json *j);
 /* A JSON string with quotes.  Octets that are not UTF-8 become U+FFFD. */
 void cli_json_string(FILE *f, const char *s);

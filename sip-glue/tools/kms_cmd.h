@@ -20,7 +20,7 @@ struct kms_args {
     const char *proxy_ca;
     uint64_t period, offset, periods, lifetime, ahead, back, fresh, threads;
     uint64_t connections, per_address, timeout;
-    bool at_given, enrol, json;
+    bool at_given, enrol, json, monthly_tel;
     int64_t at_ms;
     size_t n_domains;
     const char *domain[MCX_GROUPS_MAX];

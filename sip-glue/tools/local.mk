@@ -14,13 +14,19 @@ mcx_mikey_SOURCES = \
 	sip-glue/tools/cli.h \
 	sip-glue/tools/input.c \
 	sip-glue/tools/input.h \
-	sip-glue/tools/mcx-mikey.c
+	sip-glue/tools/mcx-mikey.c \
+	sip-glue/tools/mikey.h \
+	sip-glue/tools/mikey_build.c \
+	sip-glue/tools/mikey_inspect.c \
+	sip-glue/tools/mikey_open.c
 mcx_mikey_LDADD = libmcx-core.la
 dist_man1_MANS += sip-glue/tools/mcx-kms.1 sip-glue/tools/mcx-mikey.1
 dist_noinst_SCRIPTS += sip-glue/tools/test_tools.sh \
+	sip-glue/tools/test_mikey_kinds.sh \
 	sip-glue/tools/test_kms_pg.sh sip-glue/tools/test_kms_proxy.sh \
 	sip-glue/tools/test_kms_sec.sh sip-glue/tools/test_kms_serve.sh
-TESTS += sip-glue/tools/test_tools.sh sip-glue/tools/test_kms_proxy.sh \
+TESTS += sip-glue/tools/test_tools.sh sip-glue/tools/test_mikey_kinds.sh \
+	sip-glue/tools/test_kms_proxy.sh \
 	sip-glue/tools/test_kms_sec.sh sip-glue/tools/test_kms_serve.sh \
 	sip-glue/tools/test_kms_pg.sh
 # ---- end of mcx-kms, mcx-mikey

@@ -23,6 +23,7 @@ enum { PERIODS_MAX = 120, PERIOD_DEFAULT = 2592000 };
 static const char HELP[] =
     "Usage: mcx-kms init DIR --kms-uri URI SEAL [--period S] [--offset S]\n"
     "                        [--domain HOST]...\n"
+    "                        [--monthly-tel]\n"
     "       mcx-kms issue DIR [SEAL] --user URI [--at TIME] [--periods N]\n"
     "                        --out DIR\n"
     "       mcx-kms serve DIR [SEAL] --listen ADDR:PORT --tls-cert FILE\n"
@@ -63,6 +64,8 @@ static const char HELP[] =
     "  --period S     key period in seconds (2592000)\n"
     "  --offset S     key period offset in seconds (0)\n"
     "  --domain HOST  a domain that this KMS serves; may be repeated\n"
+    "  --monthly-tel  tel URIs with keys by month (RFC 6509 3.2) instead of\n"
+    "                 hashed identifiers and --period\n"
     "  --user URI     identity that the keys or the token are for\n"
     "  --at TIME      a moment in the first period, RFC 3339 (issue: now;\n"
     "                 rotate: in the next period)\n"
@@ -152,6 +155,7 @@ info_of(struct mcx_kms_info *info, const struct kms_args *a)
     info->period.length_s = a->period ? a->period : PERIOD_DEFAULT;
     info->period.offset_s = a->offset;
     info->root = true;
+    info->monthly_tel = info->period.months = a->monthly_tel;
     for (i = 0; i < a->n_domains; i++) {
         (void)snprintf(info->domain[i], sizeof info->domain[i], "%s",
                        a->domain[i]);
@@ -235,20 +239,6 @@ init(struct kms_args *a)
 
 /* ---- issue ------------------------------------------------------------- */
 
-static mcx_err
-make_set(struct mcx_kms_keyset *set, const char *user,
-         const struct kms_domain *d, uint64_t no)
-{
-    (void)snprintf(set->user_uri, sizeof set->user_uri, "%s", user);
-    set->period_no = no;
-    MCX_TRY(mcx_uid(&set->uid, mcx_bytes_str(user),
-                    mcx_bytes_str(d->info.uri), &d->info.period, no));
-    return mcx_kms_master_issue(kms_domain_at(d, no)->master,
-                                mcx_bytes(set->uid.b, sizeof set->uid.b),
-                                &set->rsk, &set->ssk, set->pvt,
-                                mcx_env_system());
-}
-
 /* Reads the documents as a client does: what does not pass is not written. */
 static int
 read_back(const char *cert, size_t cert_n, const char *keys, size_t keys_n)
@@ -260,6 +250,7 @@ read_back(const char *cert, size_t cert_n, const char *keys, size_t keys_n)
     mcx_err err = mcx_ring_new(&ring, env);
 
     if (err == MCX_OK) {
+        mcx_ring_allow(ring, MCX_PEER_MONTHLY_TEL);
         err = mcx_kms_load(ring, mcx_bytes(cert, cert_n), "KmsInit", env,
                            NULL, &text);
     }
@@ -320,7 +311,9 @@ issue_with(const struct kms_args *a, const struct kms_domain *d,
                          "the first key period");
     }
     for (i = 0; i < a->periods && err == MCX_OK; i++) {
-        err = make_set(&sets[i], a->user, d, no + i);
+        (void)snprintf(sets[i].user_uri, sizeof sets[i].user_uri, "%s",
+                       a->user);
+        err = kms_domain_issue(&sets[i], d, no + i, env);
     }
     kms_escape(name, sizeof name, a->user);
     (void)snprintf(resource, sizeof resource, "keyprov/%s", name);
@@ -331,6 +324,12 @@ issue_with(const struct kms_args *a, const struct kms_domain *d,
     }
     if (err == MCX_OK) {
         err = init_xml(&cert, &cert_n, d, no, a->user, doc.time_unix_ms);
+    }
+    if (err == MCX_E_ARG && d->info.monthly_tel) {
+        status = cli_usage(TOOL, "--user: expected a global tel URI, tel:+ "
+                           "and digits, for this KMS's keys are monthly (RFC "
+                           "6509 3.2), got \"%s\"", a->user);
+        goto out;
     }
     if (err != MCX_OK) {
         status = cli_fail(TOOL, "no keys could be made: %s",
@@ -440,6 +439,7 @@ static const struct option others[] = {
     { "domain", required_argument, NULL, 'd' },
     { "at", required_argument, NULL, 'a' },
     { "enrol", no_argument, NULL, 'e' },
+    { "monthly-tel", no_argument, NULL, 'm' },
     { "json", no_argument, NULL, 'j' },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, 'V' },
@@ -496,6 +496,10 @@ take_option(struct kms_args *a, int c, unsigned *commands)
     case 'e':
         *commands &= C_SERVE;
         a->enrol = true;
+        return true;
+    case 'm':
+        *commands &= C_INIT;
+        a->monthly_tel = true;
         return true;
     case 'j':
         *commands &= C_AUDIT;

@@ -1,38 +1,39 @@
 /* mcx-mikey.c -- looks into MIKEY messages, opens them, makes them.
  *
  * For people and for tests: `inspect` prints every field of any message,
- * `open` judges one as a receiver would and says why not, `build` makes one.
- * All judging is the library's; here are arguments, input forms and output.
+ * `open` judges one as a receiver would and says why not, `build` makes one,
+ * `kinds` lists what can be made.  All judging is the library's; here are the
+ * arguments and what the commands share, the commands are in mikey_*.c.
  * Whatever the octets are, the exit status is 0, 1 or 2.  See mcx-mikey.1. */
 #include <config.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
-#include "cli.h"
-#include "input.h"
-
-static const char TOOL[] = "mcx-mikey";
-
-enum { BUILD_ROOM = 8192 };
+#include "mikey.h"
 
 static const char HELP[] =
     "Usage: mcx-mikey inspect [--json] [FILE|-]\n"
-    "       mcx-mikey open --keys DIR --as URI [--from URI] [--at TIME]\n"
-    "                      [--stored] [--peer OPTION]... [--json]\n"
-    "                      [--show-secrets] [FILE|-]\n"
+    "       mcx-mikey kinds [--json]\n"
+    "       mcx-mikey open --keys DIR --as URI... [--from URI] [--to URI]\n"
+    "                      [--at TIME] [--stored] [--peer OPTION]...\n"
+    "                      [--json] [--show-secrets] [FILE|-]\n"
     "       mcx-mikey build --keys DIR --from URI --to URI --kind KIND\n"
-    "                      [--key-file FILE] [--key-id HEX] [--at TIME]\n"
-    "                      [--format raw|hex|base64|sdp|csv]\n"
+    "                      [--to-kms URI] [--key-file FILE] [--key-id HEX]\n"
+    "                      [--rand HEX] [--at TIME] [--format FORM]\n"
     "                      [--hide-initiator] [--hide-responder]\n"
     "                      [--sakke-to-self] [--peer OPTION]...\n"
+    "                      [--policy WORD] [--cs-id N] [PARAMETERS]\n"
     "       mcx-mikey open --psk-file FILE [--psk-id HEX]\n"
     "                      [--keys DIR --from URI] [--at TIME] [--json]\n"
     "                      [--show-secrets] [FILE|-]\n"
     "       mcx-mikey build --kind gsk --psk-file FILE --psk-id HEX\n"
     "                      [--keys DIR --from URI] [--key-file FILE]\n"
-    "                      [--key-id HEX] [--at TIME] [--format FORM]\n"
+    "                      [--key-id HEX] [--rand HEX] [--at TIME]\n"
+    "                      [--prf WORD] [--ssrc HEX]... [--policy WORD]\n"
+    "                      [--no-mki] [--hide-psk-id] [--format FORM]\n"
     "\n"
     "inspect  prints each field with offset, value, meaning and clause\n"
+    "kinds    lists the kinds of keys\n"
     "open     judges the message as URI would on receiving it\n"
     "build    makes a signed message\n"
     "\n"
@@ -40,41 +41,51 @@ static const char HELP[] =
     "or a whole SIP message; - or nothing is standard input.\n"
     "\n"
     "  --keys DIR       folder of KMS documents, *.xml\n"
-    "  --as URI         who we are\n"
+    "  --as URI         who we are; with several, whoever it is for\n"
     "  --from URI       open: who signalling says the sender is\n"
     "                   build: the sender\n"
-    "  --to URI         the receiver\n"
+    "  --to URI         build: the receiver\n"
+    "                   open: whom signalling says it was for, when we are\n"
+    "                   the sender and the receiver is hidden\n"
+    "  --to-kms URI     the receiver's KMS, when it is not the one known\n"
     "  --at TIME        the clock, RFC 3339 (now)\n"
     "  --stored         accept the time of a stored document\n"
-    "  --kind KIND      gmk pck csk mkfc mscck musik gsk\n"
+    "  --kind KIND      one that `kinds` lists: gmk pck csk mkfc mscck\n"
+    "                   musik gsk\n"
     "  --key-file FILE  the key: 16 octets, or 32 hexadecimal digits\n"
     "  --key-id HEX     its ID, 8 hexadecimal digits\n"
+    "  --rand HEX       RAND, 32 hexadecimal digits (random)\n"
     "  --psk-file FILE  gsk: the GMK, in the forms of --key-file\n"
     "  --psk-id HEX     gsk: the GMK's ID, 8 hexadecimal digits\n"
-    "  --format FORM    how to write the message (raw)\n"
+    "  --hide-psk-id    gsk: the message does not name its GMK\n"
+    "  --prf WORD       gsk: mikey-1 (default) or hmac-sha-256\n"
+    "  --ssrc HEX       gsk: SSRC of a crypto session; may be repeated\n"
+    "  --no-mki         gsk: the key data have no MKI\n"
+    "  --policy WORD    SRTP policy gcm, gcm-rcc or aes-cm (the kind's);\n"
+    "                   but for a gsk it needs --peer rel13-map\n"
+    "  --cs-id N        first CS-ID of the map, with --peer rel13-map\n"
+    "  --format FORM    raw (default), hex, base64, sdp or csv\n"
     "  --peer OPTION    a peer option, such as sign-without-header\n"
-    "  --json           one JSON object (open) or array (inspect)\n"
+    "  --json           JSON\n"
     "  --show-secrets   open: print the key\n"
     "  --help, --version\n"
+    "\n"
+    "PARAMETERS, any of which adds the payload of key parameters:\n"
+    "  --status WORD      live (default), shared (with a security gateway)\n"
+    "                     or revoked\n"
+    "  --activation TIME  from when on the key sends (from its T on)\n"
+    "  --expiry TIME      when it ends (never)\n"
+    "  --text TEXT        its name\n"
+    "  --group URI        a group it is for; may be repeated\n"
+    "  --params-form a|b  protected (default), or in clear for old gateways\n"
     "\n"
     "Exit status: 0 done (open: opened), 1 refused, 2 usage or\n"
     "configuration.\n";
 
-struct args {
-    const char *file, *keys, *as, *from, *to, *key_file, *format, *psk_file;
-    int kind; /* -1: not given */
-    bool json, secrets, stored, hide_i, hide_r, to_self, id_given, at_given,
-        psk_id_given;
-    uint32_t key_id, psk_id;
-    int64_t at_ms;
-    unsigned peer;
-};
-
 /* ---- refusals ---------------------------------------------------------- */
 
-/* Fills 'why' when a failure came without a reason. */
-static void
-explain(struct mcx_why *why, mcx_err err)
+void
+mikey_explain(struct mcx_why *why, mcx_err err)
 {
     if (why->reason == MCX_R_NONE) {
         (void)MCX_REFUSE(why, err == MCX_E_NOMEM    ? MCX_R_MEMORY
@@ -88,36 +99,29 @@ explain(struct mcx_why *why, mcx_err err)
     why->clause = why->clause ? why->clause : "";
 }
 
-/* The line on standard error, and JSON when asked for. */
-static int
-refused(const struct args *a, struct mcx_why *why, mcx_err err)
+void
+mikey_say(const char *verdict, const struct mcx_why *why)
 {
-    struct cli_json j;
-
-    explain(why, err);
-    if (a->json) {
-        cli_json_begin(&j, stdout);
-        cli_json_text(&j, "verdict", "refused");
-        cli_json_text(&j, "reason", mcx_reason_word(why->reason));
-        cli_json_text(&j, "payload", why->payload);
-        cli_json_number(&j, "offset", why->offset);
-        cli_json_text(&j, "clause", why->clause);
-        cli_json_end(&j);
-    }
-    (void)fprintf(stderr, "%s: refused, reason=%s payload=%s offset=%zu "
-                  "clause=\"%s\" (%s)\n", TOOL, mcx_reason_word(why->reason),
+    (void)fprintf(stderr, "%s: %s, reason=%s payload=%s offset=%zu "
+                  "clause=\"%s\" (%s)\n", MIKEY_TOOL, verdict,
+                  mcx_reason_word(why->reason),
                   *why->payload ? why->payload : "-", why->offset,
                   why->clause, mcx_reason_text(why->reason));
-    return CLI_REFUSED;
+}
+
+void
+mikey_print(const char *s)
+{
+    for (; *s; s++) {
+        (void)putchar((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+    }
 }
 
 /* ---- input ------------------------------------------------------------- */
 
-/* Reads the file and finds the message in it.  CLI_REFUSED leaves the reason
- * in '*why'; CLI_USAGE has been reported. */
-static int
-read_message(const struct args *a, uint8_t **octets, size_t *n,
-             enum input_form *form, struct mcx_why *why, mcx_err *err)
+int
+mikey_input(const struct mikey_args *a, uint8_t **octets, size_t *n,
+            enum input_form *form, struct mcx_why *why, mcx_err *err)
 {
     const char *path = a->file ? a->file : "-";
     char *in = NULL;
@@ -131,13 +135,13 @@ read_message(const struct args *a, uint8_t **octets, size_t *n,
         return CLI_REFUSED;
     }
     if (*err != MCX_OK) {
-        return cli_usage(TOOL, "%s: expected a file that can be read",
+        return cli_usage(MIKEY_TOOL, "%s: expected a file that can be read",
                          strcmp(path, "-") == 0 ? "standard input" : path);
     }
     *octets = malloc(INPUT_MIKEY_MAX);
     if (!*octets) {
         free(in);
-        return cli_usage(TOOL, "out of memory");
+        return cli_usage(MIKEY_TOOL, "out of memory");
     }
     *n = INPUT_MIKEY_MAX;
     *err = input_find(*octets, n, form, mcx_bytes(in, in_n), why);
@@ -150,132 +154,15 @@ read_message(const struct args *a, uint8_t **octets, size_t *n,
     return CLI_OK;
 }
 
-/* ---- inspect ----------------------------------------------------------- */
-
-struct inspect {
-    bool json, any;
-};
-
-/* Identities in a message are anybody's text: no control character of theirs
- * reaches the terminal. */
-static void
-print_safe(const char *s)
-{
-    for (; *s; s++) {
-        (void)putchar((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
-    }
-}
-
-static void
-print_text(const struct mcx_field *f)
-{
-    if (f->start) {
-        (void)printf("%s\n", f->payload);
-    }
-    (void)printf("  %5zu %4zu  %-22s ", f->at, f->size, f->name);
-    print_safe(f->value);
-    if (f->meaning && *f->meaning) {
-        (void)printf("  -- %s", f->meaning);
-    }
-    if (f->clause && *f->clause) {
-        (void)printf("  [%s]", f->clause);
-    }
-    (void)putchar('\n');
-}
-
-static void
-print_json(struct inspect *in, const struct mcx_field *f)
-{
-    struct cli_json j;
-
-    (void)fputs(in->any ? ",\n " : "\n ", stdout);
-    in->any = true;
-    cli_json_begin(&j, stdout);
-    cli_json_text(&j, "payload", f->payload);
-    cli_json_text(&j, "name", f->name);
-    cli_json_number(&j, "offset", f->at);
-    cli_json_number(&j, "size", f->size);
-    cli_json_text(&j, "value", f->value);
-    cli_json_text(&j, "meaning", f->meaning ? f->meaning : "");
-    cli_json_text(&j, "clause", f->clause ? f->clause : "");
-    cli_json_bool(&j, "start", f->start);
-    (void)putchar('}');
-}
-
-static void
-each_field(void *arg, const struct mcx_field *f)
-{
-    struct inspect *in = arg;
-
-    if (in->json) {
-        print_json(in, f);
-    } else {
-        print_text(f);
-    }
-}
-
-static int
-inspect(const struct args *a)
-{
-    struct inspect in = { .json = a->json };
-    struct mcx_why why = { 0 };
-    enum input_form form;
-    uint8_t *octets;
-    size_t n = 0;
-    mcx_err err;
-    int status = read_message(a, &octets, &n, &form, &why, &err);
-
-    if (status == CLI_USAGE) {
-        return status;
-    }
-    if (a->json) {
-        (void)printf("{\"form\":\"%s\",\"size\":%zu,\"fields\":[",
-                     input_form_word(form), octets ? n : 0);
-    } else if (octets) {
-        (void)printf("%zu octets, from %s\n offset size  field\n", n,
-                     input_form_word(form));
-    }
-    if (status == CLI_OK) {
-        err = mcx_mikey_describe(mcx_bytes(octets, n), each_field, &in, &why);
-        status = err == MCX_OK ? CLI_OK : CLI_REFUSED;
-    }
-    if (a->json) {
-        (void)fputs(in.any ? "\n]" : "]", stdout);
-    }
-    if (status == CLI_REFUSED) {
-        explain(&why, err);
-        if (a->json) {
-            (void)printf(",\"verdict\":\"malformed\",\"reason\":\"%s\","
-                         "\"payload\":\"%s\",\"offset\":%zu,\"clause\":\"%s\"",
-                         mcx_reason_word(why.reason), why.payload, why.offset,
-                         why.clause);
-        }
-        (void)fprintf(stderr, "%s: malformed, reason=%s payload=%s offset=%zu "
-                      "clause=\"%s\" (%s)\n", TOOL,
-                      mcx_reason_word(why.reason),
-                      *why.payload ? why.payload : "-", why.offset,
-                      why.clause, mcx_reason_text(why.reason));
-    } else if (a->json) {
-        (void)fputs(",\"verdict\":\"well-formed\"", stdout);
-    }
-    if (a->json) {
-        (void)fputs("}\n", stdout);
-    }
-    free(octets);
-    return status;
-}
-
-/* ---- keys -------------------------------------------------------------- */
-
-static int
-read_key(struct mcx_ssv *key, const char *option, const char *path)
+int
+mikey_key(struct mcx_ssv *key, const char *option, const char *path)
 {
     char *text = NULL;
     size_t n = 0, end;
     bool good = false;
 
     if (cli_read(path, 4096, &text, &n) != MCX_OK) {
-        return cli_usage(TOOL, "%s: %s: cannot be read", option, path);
+        return cli_usage(MIKEY_TOOL, "%s: %s: cannot be read", option, path);
     }
     for (end = n; end > 0 && strchr(" \t\r\n", text[end - 1]) && text[end - 1];
          end--) {
@@ -290,15 +177,13 @@ read_key(struct mcx_ssv *key, const char *option, const char *path)
     mcx_wipe(text, n);
     free(text);
     return good ? CLI_OK
-                : cli_usage(TOOL, "%s: %s: expected 16 octets or 32 "
+                : cli_usage(MIKEY_TOOL, "%s: %s: expected 16 octets or 32 "
                             "hexadecimal digits", option, path);
 }
 
-/* ---- open -------------------------------------------------------------- */
-
-static int
-load_keys(struct mcx_ring **ring, const struct args *a,
-          const struct mcx_env *env)
+int
+mikey_load(struct mcx_ring **ring, const struct mikey_args *a,
+           const struct mcx_env *env)
 {
     struct mcx_text text = { "" };
     mcx_err err = mcx_ring_new(ring, env);
@@ -308,379 +193,85 @@ load_keys(struct mcx_ring **ring, const struct args *a,
         err = mcx_kms_load_dir(*ring, a->keys, env, NULL, &text);
     }
     if (err != MCX_OK) {
-        return cli_usage(TOOL, "--keys: %s",
+        return cli_usage(MIKEY_TOOL, "--keys: %s",
                          text.s[0] ? text.s : mcx_err_text(err));
     }
     return CLI_OK;
 }
 
-static int
-opened(const struct args *a, const struct mcx_key_msg *km)
-{
-    char time[MCX_RFC3339_SIZE], id[16], guk[16];
-    char key[MCX_HEX_SIZE(MCX_SSV_SIZE)] = "";
-    const char *kind = mcx_kind_word(km->kind);
-    struct cli_json j;
-
-    mcx_time_text(time, km->t_unix_ms);
-    (void)snprintf(id, sizeof id, "%08lx", (unsigned long)km->key_id);
-    (void)snprintf(guk, sizeof guk, "%08lx", (unsigned long)km->csb_id);
-    if (a->secrets
-        && mcx_hex_encode(key, sizeof key,
-                          mcx_bytes(km->key.b, sizeof km->key.b))
-               != MCX_OK) {
-        return cli_usage(TOOL, "out of memory");
-    }
-    if (a->json) {
-        cli_json_begin(&j, stdout);
-        cli_json_text(&j, "verdict", "opened");
-        cli_json_text(&j, "kind", kind ? kind : "?");
-        cli_json_text(&j, "key_id", id);
-        if (mcx_kind_diverse(km->kind, km->key_id, km->csb_id)) {
-            cli_json_text(&j, "guk_id", guk);
-        }
-        cli_json_text(&j, "from", km->initiator);
-        cli_json_text(&j, "to", km->responder);
-        cli_json_text(&j, "time", time);
-        if (a->secrets) {
-            cli_json_text(&j, "key", key);
-        }
-        cli_json_end(&j);
-    } else {
-        (void)printf("verdict  opened\nkind     %s\nkey_id   %s\n",
-                     kind ? kind : "?", id);
-        if (mcx_kind_diverse(km->kind, km->key_id, km->csb_id)) {
-            (void)printf("guk_id   %s\n", guk);
-        }
-        (void)fputs("from     ", stdout);
-        print_safe(km->initiator);
-        (void)fputs("\nto       ", stdout);
-        print_safe(km->responder);
-        (void)printf("\ntime     %s\n", time);
-        if (a->secrets) {
-            (void)printf("key      %s\n", key);
-        }
-    }
-    mcx_wipe(key, sizeof key);
-    return CLI_OK;
-}
-
-/* Judges the octets; the message struct is large, so it is not on the stack
- * of a tool that reads anything. */
-static int
-judge(const struct args *a, const struct mcx_env *env, struct mcx_ring *ring,
-      struct mcx_bytes octets)
-{
-    MCX_SECRET(mcx_key_msg, km);
-    struct mcx_mikey_msg *msg = calloc(1, sizeof *msg);
-    struct mcx_open how = {
-        .env = env, .ring = ring, .self = a->as, .from = a->from,
-        .window = a->stored ? MCX_WINDOW_STORED : MCX_WINDOW_LIVE,
-        .peer = a->peer,
-    };
-    struct mcx_why why = { 0 };
-    mcx_err err;
-    int status;
-    size_t i;
-
-    if (!msg) {
-        return cli_usage(TOOL, "out of memory");
-    }
-    err = mcx_mikey_parse(msg, octets, &why);
-    if (err == MCX_OK && msg->data_type != MCX_DT_SAKKE) {
-        /* Pre-shared key messages want --psk-file. */
-        err = MCX_REFUSE(&why, MCX_R_DATA_TYPE, "HDR", 1, "RFC 6509 4.1");
-    }
-    /* A sender may open its own message when it wrote a copy for itself. */
-    for (i = 0; err == MCX_OK && i < msg->n_ext; i++) {
-        how.allow_self |= msg->ext[i].type == MCX_EXT_SAKKE_TO_SELF;
-    }
-    if (err == MCX_OK) {
-        err = mcx_mikey_open(&km, msg, &how, &why);
-    }
-    status = err == MCX_OK ? opened(a, &km) : refused(a, &why, err);
-    free(msg);
-    return status;
-}
-
-/* The GMK of --psk-file, for everything when it came without --psk-id. */
-struct gmk {
-    const struct args *a;
-    const struct mcx_ssv *key;
-};
-
-static mcx_err
-find_gmk(void *arg, uint32_t id, bool only, struct mcx_ssv *out)
-{
-    const struct gmk *g = arg;
-
-    if (!only && g->a->psk_id_given && id != g->a->psk_id) {
-        return MCX_E_NO_KEY;
-    }
-    *out = *g->key;
-    return MCX_OK;
-}
-
-static int
-judge_gsk(const struct args *a, const struct mcx_env *env,
-          struct mcx_ring *ring, struct mcx_bytes octets)
-{
-    MCX_SECRET(mcx_key_msg, km);
-    MCX_SECRET(mcx_ssv, key);
-    struct gmk gmk = { a, &key };
-    struct mcx_mikey_msg *msg = calloc(1, sizeof *msg);
-    struct mcx_gsk_open how = {
-        .env = env, .gmk = find_gmk, .arg = &gmk, .ring = ring,
-        .from = a->from, .want_sign = ring != NULL,
-    };
-    struct mcx_why why = { 0 };
-    mcx_err err;
-    int status;
-
-    if (!msg) {
-        return cli_usage(TOOL, "out of memory");
-    }
-    status = read_key(&key, "--psk-file", a->psk_file);
-    if (status == CLI_OK) {
-        err = mcx_mikey_parse(msg, octets, &why);
-        if (err == MCX_OK) {
-            err = mcx_gsk_open(&km, msg, &how, &why);
-        }
-        status = err == MCX_OK ? opened(a, &km) : refused(a, &why, err);
-    }
-    free(msg);
-    return status;
-}
-
-static int
-open_message(struct args *a)
-{
-    struct mcx_env env = cli_env(a->at_given ? &a->at_ms : NULL);
-    struct mcx_ring *ring = NULL;
-    struct mcx_why why = { 0 };
-    enum input_form form;
-    uint8_t *octets = NULL;
-    size_t n = 0;
-    mcx_err err;
-    int status;
-
-    if (a->psk_file ? !a->keys != !a->from || a->as || a->stored || a->peer
-                    : !a->keys || !a->as || a->psk_id_given) {
-        return cli_usage(TOOL, "open: --keys DIR and --as URI are needed; or "
-                         "--psk-file FILE, with both --keys and --from or "
-                         "neither");
-    }
-    if (a->to || a->kind >= 0 || a->key_file || a->format || a->id_given
-        || a->hide_i || a->hide_r || a->to_self) {
-        return cli_usage(TOOL, "open: an option of build was given; see "
-                         "%s --help", TOOL);
-    }
-    status = a->keys ? load_keys(&ring, a, &env) : CLI_OK;
-    if (status == CLI_OK) {
-        status = read_message(a, &octets, &n, &form, &why, &err);
-        if (status == CLI_REFUSED) {
-            status = refused(a, &why, err);
-        } else if (status == CLI_OK) {
-            status = (a->psk_file ? judge_gsk : judge)(
-                a, &env, ring, mcx_bytes(octets, n));
-        }
-    }
-    free(octets);
-    mcx_ring_free(ring);
-    return status;
-}
-
-/* ---- build ------------------------------------------------------------- */
-
-static int
-print_message(const struct args *a, const uint8_t *octets, size_t n,
-              uint32_t key_id)
-{
-    const char *format = a->format ? a->format : "raw";
-    struct mcx_bytes msg = mcx_bytes(octets, n);
-    char text[MCX_KEYMGMT_SIZE(BUILD_ROOM) + BUILD_ROOM];
-    mcx_err err = MCX_OK;
-
-    if (strcmp(format, "raw") == 0) {
-        (void)fwrite(octets, 1, n, stdout);
-        return CLI_OK;
-    }
-    if (strcmp(format, "hex") == 0) {
-        err = mcx_hex_encode(text, sizeof text, msg);
-    } else if (strcmp(format, "sdp") == 0) {
-        err = mcx_keymgmt_write(text, sizeof text, msg);
-        (void)fputs(err == MCX_OK ? "a=key-mgmt:" : "", stdout);
-    } else {
-        err = mcx_b64_encode(text, sizeof text, msg);
-    }
-    if (err != MCX_OK) {
-        return cli_fail(TOOL, "%s", mcx_err_text(err));
-    }
-    if (strcmp(format, "csv") == 0) {
-        (void)printf("%s;%s;%08lx;", a->from ? a->from : "",
-                     a->to ? a->to : "", (unsigned long)key_id);
-    }
-    (void)printf("%s\n", text);
-    return CLI_OK;
-}
-
-static int
-check_build(const struct args *a)
-{
-    static const char *const formats[] = { "raw", "hex", "base64", "sdp",
-                                           "csv" };
-    size_t i;
-
-    if (a->kind == MCX_KIND_GSK) {
-        if (!a->psk_file || !a->psk_id_given || !a->keys != !a->from || a->to
-            || a->peer || a->hide_i || a->hide_r || a->to_self) {
-            return cli_usage(TOOL, "build: a gsk needs --psk-file FILE and "
-                             "--psk-id HEX, takes --keys and --from "
-                             "together, and nothing that only SAKKE has");
-        }
-    } else if (a->psk_file || a->psk_id_given) {
-        return cli_usage(TOOL, "build: --psk-file and --psk-id go with "
-                         "--kind gsk");
-    } else if (!a->keys || !a->from || !a->to || a->kind < 0) {
-        return cli_usage(TOOL, "build: --keys DIR, --from URI, --to URI and "
-                         "--kind KIND are needed");
-    }
-    if (a->as || a->json || a->secrets || a->stored || a->file) {
-        return cli_usage(TOOL, "build: an option of open or a file was "
-                         "given; see %s --help", TOOL);
-    }
-    if (a->key_file && !a->id_given) {
-        return cli_usage(TOOL, "build: --key-file needs --key-id HEX");
-    }
-    if (a->id_given && a->kind < MCX_KIND_COUNT
-        && MCX_KEY_ID_KIND(a->key_id) != (unsigned)a->kind) {
-        return cli_usage(TOOL, "--key-id: expected the purpose tag %d of a "
-                         "%s as its first digit", a->kind,
-                         mcx_kind_word((unsigned)a->kind));
-    }
-    for (i = 0; a->format && i < 5; i++) {
-        if (strcmp(a->format, formats[i]) == 0) {
-            return CLI_OK;
-        }
-    }
-    return a->format ? cli_usage(TOOL, "--format: expected raw, hex, base64, "
-                                 "sdp or csv, got \"%s\"", a->format)
-                     : CLI_OK;
-}
-
-static int
-build_gsk(const struct args *a, const struct mcx_env *env,
-          struct mcx_ring *ring, const struct mcx_ssv *key)
-{
-    MCX_SECRET(mcx_key_msg, km);
-    MCX_SECRET(mcx_ssv, gmk);
-    uint8_t octets[BUILD_ROOM];
-    size_t n = sizeof octets;
-    struct mcx_why why = { 0 };
-    struct mcx_gsk_build how = {
-        .env = env, .gmk = &gmk, .gmk_id = a->psk_id, .key = key,
-        .key_id = a->key_id, .id_given = a->id_given, .ring = ring,
-        .at_unix_ms = a->at_given ? a->at_ms : 0, .from = a->from,
-    };
-    mcx_err err;
-    int status = read_key(&gmk, "--psk-file", a->psk_file);
-
-    if (status != CLI_OK) {
-        return status;
-    }
-    err = mcx_gsk_build(octets, &n, &km, &how, &why);
-    if (err == MCX_OK) {
-        return print_message(a, octets, n, km.key_id);
-    }
-    return cli_usage(TOOL, "build: %s",
-                     why.reason ? mcx_reason_text(why.reason)
-                                : mcx_err_text(err));
-}
-
-static int
-build(struct args *a)
-{
-    MCX_SECRET(mcx_key_msg, km);
-    MCX_SECRET(mcx_ssv, key);
-    struct mcx_env env = cli_env(a->at_given ? &a->at_ms : NULL);
-    struct mcx_ring *ring = NULL;
-    uint8_t octets[BUILD_ROOM];
-    size_t n = sizeof octets;
-    struct mcx_why why = { 0 };
-    struct mcx_build how = {
-        .env = &env, .kind = (unsigned)a->kind, .from = a->from, .to = a->to,
-        .key_id = a->key_id, .id_given = a->id_given,
-        .at_unix_ms = a->at_given ? a->at_ms : 0, .peer = a->peer,
-        .hide_initiator = a->hide_i, .hide_responder = a->hide_r,
-        .sakke_to_self = a->to_self,
-    };
-    mcx_err err;
-    int status = check_build(a);
-
-    if (status == CLI_OK && a->key_file) {
-        how.key = &key;
-        status = read_key(&key, "--key-file", a->key_file);
-    }
-    if (status == CLI_OK && a->keys) {
-        status = load_keys(&ring, a, &env);
-    }
-    if (status == CLI_OK && a->kind == MCX_KIND_GSK) {
-        status = build_gsk(a, &env, ring, how.key);
-    } else if (status == CLI_OK) {
-        how.ring = ring;
-        err = mcx_mikey_build(octets, &n, &km, &how, &why);
-        if (err == MCX_E_NO_IDENTITY || err == MCX_E_NO_PERIOD
-            || err == MCX_E_ARG) {
-            status = cli_usage(TOOL, "build: %s (expected in --keys: the "
-                               "keys of %s for that time, and the "
-                               "certificate of the KMS of %s)",
-                               why.reason ? mcx_reason_text(why.reason)
-                                          : mcx_err_text(err),
-                               a->from, a->to);
-        } else if (err != MCX_OK) {
-            status = cli_fail(TOOL, "build: %s",
-                              why.reason ? mcx_reason_text(why.reason)
-                                         : mcx_err_text(err));
-        } else {
-            status = print_message(a, octets, n, km.key_id);
-        }
-    }
-    mcx_ring_free(ring);
-    return status;
-}
-
 /* ---- arguments --------------------------------------------------------- */
 
-static const struct option long_opts[] = {
-    { "keys", required_argument, NULL, 'k' },
-    { "as", required_argument, NULL, 's' },
-    { "from", required_argument, NULL, 'f' },
-    { "to", required_argument, NULL, 't' },
-    { "at", required_argument, NULL, 'a' },
-    { "stored", no_argument, NULL, 'd' },
-    { "kind", required_argument, NULL, 'K' },
-    { "key-file", required_argument, NULL, 'y' },
-    { "key-id", required_argument, NULL, 'i' },
-    { "psk-file", required_argument, NULL, 'P' },
-    { "psk-id", required_argument, NULL, 'D' },
-    { "format", required_argument, NULL, 'F' },
-    { "peer", required_argument, NULL, 'p' },
-    { "hide-initiator", no_argument, NULL, 'I' },
-    { "hide-responder", no_argument, NULL, 'R' },
-    { "sakke-to-self", no_argument, NULL, 'L' },
-    { "json", no_argument, NULL, 'j' },
-    { "show-secrets", no_argument, NULL, 'S' },
-    { "help", no_argument, NULL, 'h' },
-    { "version", no_argument, NULL, 'V' },
-    { NULL, 0, NULL, 0 },
+/* What an option goes with; SAKKE and pre-shared key messages differ. */
+enum {
+    C_INSPECT = 1, C_KINDS = 2, C_OPEN_SAKKE = 4, C_OPEN_PSK = 8,
+    C_BUILD_SAKKE = 16, C_BUILD_PSK = 32, C_OPEN = C_OPEN_SAKKE | C_OPEN_PSK,
+    C_BUILD = C_BUILD_SAKKE | C_BUILD_PSK,
+    C_SAKKE = C_OPEN_SAKKE | C_BUILD_SAKKE, C_PSK = C_OPEN_PSK | C_BUILD_PSK
+};
+
+enum opt {
+    O_KEYS, O_AS, O_FROM, O_TO, O_TO_KMS, O_AT, O_STORED, O_KIND, O_KEY_FILE,
+    O_KEY_ID, O_RAND, O_PSK_FILE, O_PSK_ID, O_HIDE_PSK_ID, O_PRF, O_SSRC,
+    O_NO_MKI, O_POLICY, O_CS_ID, O_FORMAT, O_PEER, O_HIDE_I, O_HIDE_R,
+    O_TO_SELF, O_JSON, O_SECRETS, O_STATUS, O_ACTIVATION, O_EXPIRY, O_TEXT,
+    O_GROUP, O_PARAMS_FORM, O_HELP, O_VERSION, O_COUNT
+};
+
+static const struct {
+    const char *name;
+    unsigned commands;
+    bool value;
+} opts[O_COUNT] = {
+    [O_KEYS] = { "keys", C_OPEN | C_BUILD, true },
+    [O_AS] = { "as", C_OPEN_SAKKE, true },
+    [O_FROM] = { "from", C_OPEN | C_BUILD, true },
+    [O_TO] = { "to", C_SAKKE, true },
+    [O_TO_KMS] = { "to-kms", C_BUILD_SAKKE, true },
+    [O_AT] = { "at", C_OPEN | C_BUILD, true },
+    [O_STORED] = { "stored", C_OPEN_SAKKE, false },
+    [O_KIND] = { "kind", C_BUILD, true },
+    [O_KEY_FILE] = { "key-file", C_BUILD, true },
+    [O_KEY_ID] = { "key-id", C_BUILD, true },
+    [O_RAND] = { "rand", C_BUILD, true },
+    [O_PSK_FILE] = { "psk-file", C_PSK, true },
+    [O_PSK_ID] = { "psk-id", C_PSK, true },
+    [O_HIDE_PSK_ID] = { "hide-psk-id", C_BUILD_PSK, false },
+    [O_PRF] = { "prf", C_BUILD_PSK, true },
+    [O_SSRC] = { "ssrc", C_BUILD_PSK, true },
+    [O_NO_MKI] = { "no-mki", C_BUILD_PSK, false },
+    [O_POLICY] = { "policy", C_BUILD, true },
+    [O_CS_ID] = { "cs-id", C_BUILD_SAKKE, true },
+    [O_FORMAT] = { "format", C_BUILD, true },
+    [O_PEER] = { "peer", C_SAKKE | C_PSK, true },
+    [O_HIDE_I] = { "hide-initiator", C_BUILD_SAKKE, false },
+    [O_HIDE_R] = { "hide-responder", C_BUILD_SAKKE, false },
+    [O_TO_SELF] = { "sakke-to-self", C_BUILD_SAKKE, false },
+    [O_JSON] = { "json", C_INSPECT | C_KINDS | C_OPEN, false },
+    [O_SECRETS] = { "show-secrets", C_OPEN, false },
+    [O_STATUS] = { "status", C_BUILD_SAKKE, true },
+    [O_ACTIVATION] = { "activation", C_BUILD_SAKKE, true },
+    [O_EXPIRY] = { "expiry", C_BUILD_SAKKE, true },
+    [O_TEXT] = { "text", C_BUILD_SAKKE, true },
+    [O_GROUP] = { "group", C_BUILD_SAKKE, true },
+    [O_PARAMS_FORM] = { "params-form", C_BUILD_SAKKE, true },
+    [O_HELP] = { "help", ~0u, false },
+    [O_VERSION] = { "version", ~0u, false },
 };
 
 static bool
-take_uri(const char **out, const char *option)
+wrong(const char *name, const char *expected)
+{
+    (void)cli_usage(MIKEY_TOOL, "--%s: expected %s, got \"%s\"", name,
+                    expected, optarg);
+    return false;
+}
+
+static bool
+take_uri(const char **out, const char *name)
 {
     if (!cli_uri(optarg)) {
-        (void)cli_usage(TOOL, "%s: expected a URI of at most %d octets, got "
-                        "\"%s\"", option, MCX_URI_MAX - 1, optarg);
+        (void)cli_usage(MIKEY_TOOL, "--%s: expected a URI of at most %d "
+                        "octets, got \"%s\"", name, MCX_URI_MAX - 1, optarg);
         return false;
     }
     *out = optarg;
@@ -688,152 +279,371 @@ take_uri(const char **out, const char *option)
 }
 
 static bool
-take_key_id(const char *option, uint32_t *id, bool *given)
+take_self(struct mikey_args *a, const char *name)
+{
+    if (a->n_as == MIKEY_SELVES) {
+        return wrong(name, "at most 8 of them");
+    }
+    return take_uri(&a->as[a->n_as++], name);
+}
+
+static bool
+take_hex32(uint32_t *id, const char *name)
 {
     uint8_t b[4];
 
     if (strlen(optarg) != 8
         || mcx_hex_decode(b, sizeof b, mcx_bytes_str(optarg), NULL)
                != MCX_OK) {
-        (void)cli_usage(TOOL, "%s: expected 8 hexadecimal digits, got "
-                        "\"%s\"", option, optarg);
-        return false;
+        return wrong(name, "8 hexadecimal digits");
     }
     *id = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8
           | b[3];
-    *given = true;
     return true;
 }
 
 static bool
-take_word(struct args *a, int c)
+take_rand(struct mikey_args *a, const char *name)
 {
-    unsigned bit;
-
-    if (c == 'K') {
-        a->kind = mcx_kind_parse(optarg);
-        /* An SPK, for one, is never carried in a message. */
-        if (a->kind >= 0
-            && mcx_kind_info((unsigned)a->kind)->carrier
-                   == MCX_CARRIER_HAND) {
-            a->kind = -1;
-        }
-        if (a->kind < 0) {
-            (void)cli_usage(TOOL, "--kind: expected gmk, pck, csk, "
-                            "mkfc, mscck, musik or gsk, got \"%s\"", optarg);
-        }
-        return a->kind >= 0;
-    }
-    bit = mcx_peer_option_parse(optarg);
-    if (!bit) {
-        (void)cli_usage(TOOL, "--peer: expected the name of a peer option, "
-                        "got \"%s\"", optarg);
-    }
-    a->peer |= bit;
-    return bit != 0;
+    a->rand_given = strlen(optarg) == 2 * sizeof a->rand
+                    && mcx_hex_decode(a->rand, sizeof a->rand,
+                                      mcx_bytes_str(optarg), NULL)
+                           == MCX_OK;
+    return a->rand_given || wrong(name, "32 hexadecimal digits");
 }
 
 static bool
-take_option(struct args *a, int c)
+take_ssrc(struct mikey_args *a, const char *name)
 {
-    switch (c) {
-    case 'k':
-        a->keys = optarg;
-        return true;
-    case 's':
-        return take_uri(&a->as, "--as");
-    case 'f':
-        return take_uri(&a->from, "--from");
-    case 't':
-        return take_uri(&a->to, "--to");
-    case 'a':
-        a->at_given = true;
-        return cli_time(TOOL, "--at", optarg, &a->at_ms);
-    case 'd':
-        return a->stored = true;
-    case 'K':
-    case 'p':
-        return take_word(a, c);
-    case 'y':
-        a->key_file = optarg;
-        return true;
-    case 'i':
-        return take_key_id("--key-id", &a->key_id, &a->id_given);
-    case 'P':
-        a->psk_file = optarg;
-        return true;
-    case 'D':
-        return take_key_id("--psk-id", &a->psk_id, &a->psk_id_given);
-    case 'F':
-        a->format = optarg;
-        return true;
-    case 'I':
-        return a->hide_i = true;
-    case 'R':
-        return a->hide_r = true;
-    case 'L':
-        return a->to_self = true;
-    case 'j':
-        return a->json = true;
-    case 'S':
-        return a->secrets = true;
-    default:
-        (void)cli_usage(TOOL, "unknown option or missing value; see %s "
-                        "--help", TOOL);
+    if (a->n_ssrc == MCX_MIKEY_CS_MAX) {
+        return wrong(name, "at most 32 of them");
+    }
+    return take_hex32(&a->ssrc[a->n_ssrc++], name);
+}
+
+/* An SPK, for one, is never carried in a message. */
+static bool
+take_kind(struct mikey_args *a, const char *name)
+{
+    const struct mcx_kind_info *k;
+    char list[256] = "one of:";
+    size_t i, n = strlen(list);
+
+    for (i = 0; (k = mcx_kind_each(i)) != NULL; i++) {
+        if (k->carrier == MCX_CARRIER_HAND) {
+            continue;
+        }
+        if (strcmp(k->word, optarg) == 0) {
+            a->kind = k;
+            return true;
+        }
+        if (n < sizeof list) {
+            n += (size_t)snprintf(list + n, sizeof list - n, " %s", k->word);
+        }
+    }
+    return wrong(name, list);
+}
+
+static bool
+take_peer(struct mikey_args *a, const char *name)
+{
+    unsigned bit = mcx_peer_option_parse(optarg);
+
+    a->peer |= bit;
+    return bit != 0 || wrong(name, "the name of a peer option");
+}
+
+static bool
+take_prf(struct mikey_args *a, const char *name)
+{
+    if (strcmp(optarg, "hmac-sha-256") == 0) {
+        a->prf = MCX_PRF_HMAC_SHA256;
+    } else if (strcmp(optarg, "mikey-1") == 0) {
+        a->prf = MCX_PRF_MIKEY_1;
+    } else {
+        return wrong(name, "mikey-1 or hmac-sha-256");
+    }
+    return true;
+}
+
+static bool
+take_cs_id(struct mikey_args *a, const char *name)
+{
+    uint64_t v = 0;
+
+    (void)name;
+    a->cs_id_given = cli_number(MIKEY_TOOL, "--cs-id", optarg, 0, 254, &v);
+    a->cs_id = (uint8_t)v;
+    return a->cs_id_given;
+}
+
+static bool
+take_policy(struct mikey_args *a, const char *name)
+{
+    a->sp_given = mcx_sp_profile_parse(&a->sp, optarg);
+    return a->sp_given || wrong(name, "gcm, gcm-rcc or aes-cm");
+}
+
+/* ---- key parameters ---------------------------------------------------- */
+
+static bool
+take_status(struct mcx_key_params *p, const char *name)
+{
+    static const struct {
+        const char *word;
+        uint32_t status;
+    } words[] = { { "revoked", 0 }, { "live", 1 }, { "shared", 3 } };
+    size_t i;
+
+    for (i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(words[i].word, optarg) == 0) {
+            p->status = words[i].status;
+            return true;
+        }
+    }
+    return wrong(name, "live, shared or revoked");
+}
+
+static bool
+take_unix(int64_t *out, const char *name)
+{
+    char option[32];
+    int64_t ms = 0;
+
+    (void)snprintf(option, sizeof option, "--%s", name);
+    if (!cli_time(MIKEY_TOOL, option, optarg, &ms)) {
         return false;
+    }
+    *out = ms / 1000;
+    /* 0 has a meaning of its own; 40 bits end in the year 36812. */
+    return *out > 0 || wrong(name, "a time after 1970");
+}
+
+static bool
+take_text(char *out, size_t room, const char *name)
+{
+    size_t n = strlen(optarg);
+
+    if (n == 0 || n >= room) {
+        return wrong(name, "1 to 255 octets");
+    }
+    memcpy(out, optarg, n + 1);
+    return true;
+}
+
+static bool
+take_group(struct mcx_key_params *p, const char *name)
+{
+    if (p->n_groups == MCX_GROUPS_MAX) {
+        return wrong(name, "at most 16 of them");
+    }
+    return take_text(p->group[p->n_groups++], MCX_GROUP_ID_MAX, name);
+}
+
+/* SPEC TS 33.180 E.6: form C is of one version of release 13 (DECISIONS). */
+static bool
+take_form(struct mikey_args *a, const char *name)
+{
+    if (strcmp(optarg, "a") == 0) {
+        a->params_form = MCX_PARAMS_FORM_A;
+    } else if (strcmp(optarg, "b") == 0) {
+        a->params_form = MCX_PARAMS_FORM_B;
+    } else {
+        return wrong(name, "a (protected) or b (in clear)");
+    }
+    return true;
+}
+
+static bool
+take_param(struct mikey_args *a, enum opt o)
+{
+    struct mcx_key_params *p = &a->params;
+    const char *name = opts[o].name;
+
+    a->params_given = true;
+    switch (o) {
+    case O_STATUS:
+        return take_status(p, name);
+    case O_ACTIVATION:
+        return take_unix(&p->activation_unix, name);
+    case O_EXPIRY:
+        return take_unix(&p->expiry_unix, name);
+    case O_TEXT:
+        return take_text(p->text, sizeof p->text, name);
+    case O_GROUP:
+        return take_group(p, name);
+    default:
+        return take_form(a, name);
     }
 }
 
-static int
-run(struct args *a, const char *what)
+/* ---- every option ------------------------------------------------------ */
+
+static bool
+take_value(struct mikey_args *a, enum opt o)
+{
+    const char *name = opts[o].name;
+
+    switch (o) {
+    case O_KEYS:
+        a->keys = optarg;
+        return true;
+    case O_AS:
+        return take_self(a, name);
+    case O_FROM:
+        return take_uri(&a->from, name);
+    case O_TO:
+        return take_uri(&a->to, name);
+    case O_TO_KMS:
+        return take_uri(&a->to_kms, name);
+    case O_AT:
+        a->at_given = true;
+        return cli_time(MIKEY_TOOL, "--at", optarg, &a->at_ms);
+    case O_KIND:
+        return take_kind(a, name);
+    case O_KEY_FILE:
+        a->key_file = optarg;
+        return true;
+    case O_KEY_ID:
+        return a->id_given = take_hex32(&a->key_id, name);
+    case O_RAND:
+        return take_rand(a, name);
+    case O_PSK_FILE:
+        a->psk_file = optarg;
+        return true;
+    case O_PSK_ID:
+        return a->psk_id_given = take_hex32(&a->psk_id, name);
+    case O_PRF:
+        return take_prf(a, name);
+    case O_SSRC:
+        return take_ssrc(a, name);
+    case O_POLICY:
+        return take_policy(a, name);
+    case O_CS_ID:
+        return take_cs_id(a, name);
+    case O_FORMAT:
+        a->format = optarg;
+        return true;
+    case O_PEER:
+        return take_peer(a, name);
+    default:
+        return take_param(a, o);
+    }
+}
+
+static void
+take_flag(struct mikey_args *a, enum opt o)
+{
+    a->stored |= o == O_STORED;
+    a->hide_psk_id |= o == O_HIDE_PSK_ID;
+    a->no_mki |= o == O_NO_MKI;
+    a->hide_i |= o == O_HIDE_I;
+    a->hide_r |= o == O_HIDE_R;
+    a->to_self |= o == O_TO_SELF;
+    a->json |= o == O_JSON;
+    a->secrets |= o == O_SECRETS;
+}
+
+/* ---- the whole --------------------------------------------------------- */
+
+static unsigned
+command(const struct mikey_args *a, const char *what)
 {
     if (strcmp(what, "inspect") == 0) {
-        if (a->keys || a->as || a->from || a->to || a->kind >= 0
-            || a->at_given || a->secrets || a->stored || a->key_file
-            || a->format || a->id_given || a->peer || a->hide_i
-            || a->hide_r || a->to_self || a->psk_file || a->psk_id_given) {
-            return cli_usage(TOOL, "inspect: expected only --json and a "
-                             "file");
-        }
-        return inspect(a);
+        return C_INSPECT;
     }
-    if (strcmp(what, "open") != 0 && strcmp(what, "build") != 0) {
-        return cli_usage(TOOL, "expected inspect, open or build, got \"%s\"",
-                         what);
+    if (strcmp(what, "kinds") == 0) {
+        return C_KINDS;
+    }
+    if (strcmp(what, "open") == 0) {
+        return a->psk_file ? C_OPEN_PSK : C_OPEN_SAKKE;
+    }
+    if (strcmp(what, "build") == 0) {
+        return a->kind && a->kind->carrier == MCX_CARRIER_PSK
+                   ? C_BUILD_PSK
+                   : C_BUILD_SAKKE;
+    }
+    return 0;
+}
+
+static int
+run(const struct mikey_args *a, const char *what, const bool given[O_COUNT])
+{
+    unsigned c = command(a, what);
+    size_t o;
+
+    if (c == 0) {
+        return cli_usage(MIKEY_TOOL, "expected inspect, kinds, open or "
+                         "build, got \"%s\"", what);
+    }
+    if (c == C_BUILD_SAKKE && !a->kind) {
+        return cli_usage(MIKEY_TOOL, "build: --kind KIND is needed; see "
+                         "%s kinds", MIKEY_TOOL);
+    }
+    for (o = 0; o < O_COUNT; o++) {
+        if (given[o] && !(opts[o].commands & c)) {
+            return cli_usage(MIKEY_TOOL, "--%s does not go with %s%s; see %s "
+                             "--help", opts[o].name, what,
+                             c == C_OPEN_PSK ? " --psk-file"
+                             : c & C_BUILD   ? " of this kind"
+                                             : "",
+                             MIKEY_TOOL);
+        }
+    }
+    if (c == C_INSPECT || c == C_KINDS) {
+        return (c == C_INSPECT ? mikey_inspect : mikey_kinds)(a);
     }
     if (mcx_ident_selftest() != MCX_OK) {
-        return cli_usage(TOOL, "self-test failed");
+        return cli_usage(MIKEY_TOOL, "self-test failed");
     }
-    return strcmp(what, "open") == 0 ? open_message(a) : build(a);
+    return (c & C_OPEN ? mikey_open : mikey_build)(a);
 }
 
 int
 main(int argc, char **argv)
 {
-    struct args a = { .kind = -1 };
-    int c, status;
+    /* Key parameters are of a live key when nothing is said of its status. */
+    static struct mikey_args a = { .params.status = 1 };
+    struct option long_opts[O_COUNT + 1] = { { 0 } };
+    bool given[O_COUNT] = { false };
+    int c, i, status;
 
+    for (i = 0; i < O_COUNT; i++) {
+        long_opts[i] = (struct option){
+            opts[i].name, opts[i].value ? required_argument : no_argument,
+            NULL, 256 + i
+        };
+    }
     /* Nobody reading our output is an error like another, not a signal. */
     (void)signal(SIGPIPE, SIG_IGN);
     opterr = 0;
     while ((c = getopt_long(argc, argv, "", long_opts, NULL)) != -1) {
-        if (c == 'h' || c == 'V') {
-            (void)fputs(c == 'h' ? HELP : "mcx-mikey " PACKAGE_VERSION "\n",
-                        stdout);
+        int o = c - 256;
+
+        if (o < 0 || o >= O_COUNT) {
+            return cli_usage(MIKEY_TOOL, "unknown option or missing value; "
+                             "see %s --help", MIKEY_TOOL);
+        }
+        if (o == O_HELP || o == O_VERSION) {
+            (void)fputs(o == O_HELP ? HELP : "mcx-mikey " PACKAGE_VERSION
+                                             "\n", stdout);
             return cli_flush() ? CLI_OK : CLI_USAGE;
         }
-        if (!take_option(&a, c)) {
+        given[o] = true;
+        if (!opts[o].value) {
+            take_flag(&a, (enum opt)o);
+        } else if (!take_value(&a, (enum opt)o)) {
             return CLI_USAGE;
         }
     }
     if (argc - optind < 1 || argc - optind > 2) {
-        return cli_usage(TOOL, "expected inspect, open or build and at most "
-                         "one file; see %s --help", TOOL);
+        return cli_usage(MIKEY_TOOL, "expected inspect, kinds, open or build "
+                         "and at most one file; see %s --help", MIKEY_TOOL);
     }
     a.file = argc - optind == 2 ? argv[optind + 1] : NULL;
-    status = run(&a, argv[optind]);
+    status = run(&a, argv[optind], given);
     if (!cli_flush()) {
-        return cli_usage(TOOL, "standard output cannot be written");
+        return cli_usage(MIKEY_TOOL, "standard output cannot be written");
     }
     return status;
 }

@@ -206,7 +206,7 @@ do_issue(void)
 static mcx_err
 do_uid(void)
 {
-    struct mcx_period period = { 60, 0 };
+    struct mcx_period period = { .length_s = 60 };
     struct mcx_uid uid;
 
     return mcx_uid(&uid, mcx_bytes_str("a"), mcx_bytes_str("b"), &period, 1);

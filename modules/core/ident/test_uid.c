@@ -39,8 +39,10 @@ static void
 interop(void **state)
 {
     char *kms = vec_text(VSTREAM, "kms.uri");
-    struct mcx_period period = { vec_num(VSTREAM, "kms.user_key_period"),
-                                 vec_num(VSTREAM, "kms.user_key_offset") };
+    struct mcx_period period = {
+        .length_s = vec_num(VSTREAM, "kms.user_key_period"),
+        .offset_s = vec_num(VSTREAM, "kms.user_key_offset"),
+    };
     uint64_t no = vec_num(VSTREAM, "kms.key_period_no");
     int i;
 
@@ -66,7 +68,7 @@ static void
 bounds(void **state)
 {
     struct mcx_bytes a = mcx_bytes_str("a"), none = mcx_bytes(NULL, 0);
-    struct mcx_period month = { 2592000, 0 }, never = { 0, 0 };
+    struct mcx_period month = { .length_s = 2592000 }, never = { 0 };
     static uint8_t big[65536];
     struct mcx_uid uid, other;
 
@@ -89,8 +91,10 @@ bounds(void **state)
 static void
 periods(void **state)
 {
-    struct mcx_period p = { 2592000, 100 }, never = { 0, 0 };
-    struct mcx_period huge = { UINT64_MAX, UINT64_MAX };
+    struct mcx_period p = { .length_s = 2592000, .offset_s = 100 };
+    struct mcx_period never = { 0 };
+    struct mcx_period huge = { .length_s = UINT64_MAX,
+                               .offset_s = UINT64_MAX };
     uint64_t no;
 
     (void)state;
@@ -114,6 +118,62 @@ periods(void **state)
     assert_int_equal(mcx_period_start(&huge, 0), INT64_MAX);
 }
 
+/* Months as periods: their starts, both ways, every month for 8,000 years. */
+static void
+months(void **state)
+{
+    struct mcx_period p = { .months = true };
+    uint8_t id[MCX_ID_MAX], same[MCX_ID_MAX];
+    struct mcx_uid uid;
+    size_t n = 0, m = 0;
+    uint64_t no, got = 0;
+    int64_t start;
+
+    (void)state;
+    assert_true(mcx_month_start(0) == 0);
+    assert_true(mcx_period_start(&p, 1) == 31 * 86400);
+    /* 2026-03-01, and 2036-03-01 behind the era change. */
+    assert_true(mcx_period_start(&p, 126 * 12 + 2)
+                == INT64_C(1772323200) + MCX_NTP_UNIX_DIFF);
+    assert_true(mcx_period_start(&p, 136 * 12 + 2)
+                == INT64_C(2087942400) + MCX_NTP_UNIX_DIFF);
+    for (no = 0; no < 8000 * 12; no++) {
+        start = mcx_period_start(&p, no);
+        assert_int_equal(mcx_period_no(&got, &p, start), MCX_OK);
+        assert_true(got == no);
+        if (no > 0) {
+            assert_int_equal(mcx_period_no(&got, &p, start - 1), MCX_OK);
+            assert_true(got == no - 1);
+        }
+    }
+    assert_true(mcx_month_start((9999 - 1900) * 12 + 11) < INT64_MAX);
+    assert_true(mcx_month_start((10000 - 1900) * 12) == INT64_MAX);
+    assert_true(mcx_month_start(UINT64_MAX) == INT64_MAX);
+    assert_int_equal(mcx_period_no(&got, &p, -1), MCX_E_ARG);
+    /* One name for both forms. */
+    assert_int_equal(mcx_user_id(id, &n, mcx_bytes_str("tel:+4412"),
+                                 mcx_bytes_str("k"), &p, 1514),
+                     MCX_OK);
+    assert_int_equal(mcx_monthly_id(same, &m, mcx_bytes_str("tel:+4412"),
+                                    1514),
+                     MCX_OK);
+    assert_true(mcx_bytes_eq(mcx_bytes(id, n), mcx_bytes(same, m)));
+    assert_int_equal(mcx_user_id(id, &n, mcx_bytes_str("sip:a@b"),
+                                 mcx_bytes_str("k"), &p, 1514),
+                     MCX_E_ARG);
+    p = (struct mcx_period){ .length_s = 2592000 };
+    assert_int_equal(mcx_user_id(id, &n, mcx_bytes_str("sip:a@b"),
+                                 mcx_bytes_str("k"), &p, 7),
+                     MCX_OK);
+    assert_int_equal(mcx_uid(&uid, mcx_bytes_str("sip:a@b"),
+                             mcx_bytes_str("k"), &p, 7),
+                     MCX_OK);
+    assert_true(mcx_bytes_eq(mcx_bytes(id, n), mcx_bytes(uid.b, 32)));
+    assert_int_equal(mcx_user_id(id, &n, mcx_bytes_str(""),
+                                 mcx_bytes_str("k"), &p, 7),
+                     MCX_E_ARG);
+}
+
 int
 main(void)
 {
@@ -122,6 +182,7 @@ main(void)
         cmocka_unit_test(interop),
         cmocka_unit_test(bounds),
         cmocka_unit_test(periods),
+        cmocka_unit_test(months),
     };
 
     return cmocka_run_group_tests_name("uid", tests, NULL, NULL);

@@ -91,6 +91,25 @@ mcx_month_no(uint64_t *no, int64_t ntp_s)
     return MCX_OK;
 }
 
+int64_t
+mcx_month_start(uint64_t no)
+{
+    static const uint16_t before[12] = { 0,   31,  59,  90,  120, 151,
+                                         181, 212, 243, 273, 304, 334 };
+    uint64_t year = 1900 + no / 12, past = year - 1, days;
+    size_t month = (size_t)(no % 12);
+
+    if (no / 12 > 9999 - 1900) {
+        return INT64_MAX;
+    }
+    /* Leap days up to the year's first day, less those before 1900. */
+    days = (year - 1900) * 365
+           + (past / 4 - past / 100 + past / 400)
+           - (1899 / 4 - 1899 / 100 + 1899 / 400);
+    days += before[month] + (month > 1 && leap(year) ? 1u : 0u);
+    return (int64_t)days * 86400;
+}
+
 mcx_err
 mcx_monthly_id(uint8_t out[MCX_ID_MAX], size_t *n, struct mcx_bytes uri,
                uint64_t month_no)
@@ -123,5 +142,21 @@ mcx_monthly_id(uint8_t out[MCX_ID_MAX], size_t *n, struct mcx_bytes uri,
     memcpy(out + DATE + 1, uri.p, uri.n);
     out[DATE + 1 + uri.n] = 0;
     *n = DATE + 1 + uri.n + 1;
+    return MCX_OK;
+}
+
+mcx_err
+mcx_user_id(uint8_t out[MCX_ID_MAX], size_t *n, struct mcx_bytes uri,
+            struct mcx_bytes kms_uri, const struct mcx_period *period,
+            uint64_t no)
+{
+    struct mcx_uid uid;
+
+    if (period->months) {
+        return mcx_monthly_id(out, n, uri, no);
+    }
+    MCX_TRY(mcx_uid(&uid, uri, kms_uri, period, no));
+    memcpy(out, uid.b, sizeof uid.b);
+    *n = sizeof uid.b;
     return MCX_OK;
 }

@@ -324,6 +324,7 @@ mcx_ring_add_kms(struct mcx_ring *ring, const struct mcx_kms_info *info,
         return MCX_E_NOMEM;
     }
     k->info = *info;
+    k->info.period.months = info->monthly_tel;
     k->pub = mcx_kms_pub_ref(pub);
     (void)pthread_rwlock_wrlock(&ring->lock);
     old = kms_find(ring, mcx_bytes_str(info->uri), &at);

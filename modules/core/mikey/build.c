@@ -225,7 +225,7 @@ add_sp(struct making *b)
     if (!(b->how->peer & MCX_PEER_REL13_MAP)) {
         return MCX_OK;
     }
-    MCX_TRY(mcx_profile_write(&wr, b->km->kind));
+    MCX_TRY(mcx_profile_write(&wr, &b->km->sp));
     m->sp[m->n_sp++] = (struct mcx_sp){ .at = mcx_pl_add(m, MCX_PL_SP),
                                         .params = mcx_bytes(b->sp, wr.at) };
     return MCX_OK;
@@ -327,7 +327,7 @@ make(struct making *b, struct mcx_wr *wr)
     km->prf = MCX_PRF_HMAC_SHA256;
     km->t_unix_ms = at;
     km->t = mcx_unique_t(at);
-    km->sp = mcx_profile_default(how->kind);
+    km->sp = how->sp ? *how->sp : mcx_profile_default(how->kind);
     km->rand_n = RAND_SIZE;
     MCX_TRY(find_ends(b));
     memcpy(km->initiator, how->from, strlen(how->from));
@@ -366,6 +366,7 @@ carries(struct making *b)
     b->kind = kind;
     if (!kind || kind->carrier != MCX_CARRIER_SAKKE
         || (how->params && !kind->params)
+        || (how->sp && !(how->peer & MCX_PEER_REL13_MAP))
         || (how->sakke_to_self && !kind->to_self)) {
         return false;
     }

@@ -91,7 +91,7 @@ make(uint8_t *out, size_t *out_n, struct mcx_key_msg *km,
     km->ours = true;
     km->kind = MCX_KIND_GSK;
     km->prf = how->prf;
-    km->sp = mcx_profile_default(MCX_KIND_GSK);
+    km->sp = how->sp ? *how->sp : mcx_profile_default(MCX_KIND_GSK);
     km->t_unix_ms = how->at_unix_ms ? how->at_unix_ms
                                     : how->env->unix_ms(how->env->ctx);
     if (how->from) {
@@ -102,7 +102,7 @@ make(uint8_t *out, size_t *out_n, struct mcx_key_msg *km,
         cs[i].policies = mcx_bytes(policy_0, sizeof policy_0);
         cs[i].ssrc = how->n_ssrc ? how->ssrc[i] : 0;
     }
-    MCX_TRY(mcx_profile_write(&params, MCX_KIND_GSK));
+    MCX_TRY(mcx_profile_write(&params, &km->sp));
     mcx_wr_u32(&id, how->gmk_id);
     psk.sp = mcx_bytes(sp, params.at);
     psk.id_i = mcx_bytes(gmk_id, how->hide_gmk_id ? 0 : id.at);

@@ -14,9 +14,11 @@ struct mcx_sp_profile mcx_profile_default(unsigned kind);
 mcx_err mcx_profile_of(struct mcx_sp_profile *out,
                        const struct mcx_mikey_msg *m, unsigned kind,
                        struct mcx_why *why) MCX_MUST_USE;
-/* The parameters of the default profile, for an SP payload. */
+/* The parameters of a profile, for an SP payload.  MCX_E_ARG: one that cannot
+ * be had. */
 enum { MCX_PROFILE_PARAMS_MAX = 40 };
-mcx_err mcx_profile_write(struct mcx_wr *wr, unsigned kind) MCX_MUST_USE;
+mcx_err mcx_profile_write(struct mcx_wr *wr,
+                          const struct mcx_sp_profile *p) MCX_MUST_USE;
 
 /* ---- keyparams.c ------------------------------------------------------- */
 

@@ -198,6 +198,46 @@ mcx_profile_of(struct mcx_sp_profile *out, const struct mcx_mikey_msg *m,
     return MCX_OK;
 }
 
+/* What can be had, and what people call it; the ROC rate is free. */
+static const struct {
+    const char *word;
+    struct mcx_sp_profile sp;
+} words[] = {
+    { "gcm", { ALG_AES_GCM, KEY_SIZE, GCM_SALT, GCM_TAG, false, 0 } },
+    { "gcm-rcc", { ALG_AES_GCM, KEY_SIZE, GCM_SALT, GCM_TAG, true, 1 } },
+    { "aes-cm", { ALG_AES_CM, KEY_SIZE, CM_SALT, CM_TAG, false, 0 } },
+};
+enum { N_WORDS = sizeof words / sizeof words[0] };
+
+bool
+mcx_sp_profile_parse(struct mcx_sp_profile *out, const char *word)
+{
+    size_t i;
+
+    for (i = 0; word && i < N_WORDS; i++) {
+        if (strcmp(words[i].word, word) == 0) {
+            *out = words[i].sp;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *
+mcx_sp_profile_word(const struct mcx_sp_profile *sp)
+{
+    struct mcx_sp_profile p = *sp;
+    size_t i;
+
+    p.roc_rate = p.rcc_mode3 && p.roc_rate > 0 ? 1 : p.roc_rate;
+    for (i = 0; i < N_WORDS; i++) {
+        if (same(&words[i].sp, &p)) {
+            return words[i].word;
+        }
+    }
+    return NULL;
+}
+
 static void
 put(struct mcx_wr *wr, unsigned type, unsigned value)
 {
@@ -210,26 +250,27 @@ put(struct mcx_wr *wr, unsigned type, unsigned value)
 }
 
 mcx_err
-mcx_profile_write(struct mcx_wr *wr, unsigned kind)
+mcx_profile_write(struct mcx_wr *wr, const struct mcx_sp_profile *p)
 {
-    struct mcx_sp_profile p = mcx_profile_default(kind);
-
-    put(wr, SP_ENCR_ALG, p.encr_alg);
-    put(wr, SP_KEY_SIZE, p.key_size);
-    if (p.rcc_mode3) {
+    if (!mcx_sp_profile_word(p)) {
+        return MCX_E_ARG;
+    }
+    put(wr, SP_ENCR_ALG, p->encr_alg);
+    put(wr, SP_KEY_SIZE, p->key_size);
+    if (p->rcc_mode3) {
         put(wr, SP_AUTH_ALG, AUTH_RCCM3);
-    } else if (p.encr_alg == ALG_AES_CM) {
+    } else if (p->encr_alg == ALG_AES_CM) {
         put(wr, SP_AUTH_ALG, AUTH_HMAC_SHA1);
     }
-    put(wr, SP_SALT_SIZE, p.salt_size);
+    put(wr, SP_SALT_SIZE, p->salt_size);
     put(wr, SP_PRF, 0);
     put(wr, SP_KDR, 0);
-    if (p.rcc_mode3) {
-        put(wr, SP_ROC_RATE, p.roc_rate);
+    if (p->rcc_mode3) {
+        put(wr, SP_ROC_RATE, p->roc_rate);
         put(wr, SP_SRTP_TAG, RCC_TAG);
         put(wr, SP_SRTCP_TAG, 0);
     }
-    put(wr, p.encr_alg == ALG_AES_CM ? SP_TAG_SIZE : SP_AEAD_TAG,
-        p.tag_size);
+    put(wr, p->encr_alg == ALG_AES_CM ? SP_TAG_SIZE : SP_AEAD_TAG,
+        p->tag_size);
     return mcx_wr_status(wr);
 }

@@ -189,7 +189,9 @@ psk_round_trips(void **state)
 
     (void)state;
     rewind_clock();
-    assert_int_equal(mcx_profile_write(&spw, MCX_KIND_GSK), MCX_OK);
+    assert_int_equal(mcx_profile_write(&spw,
+                                       &mcx_kind_info(MCX_KIND_GSK)->sp),
+                     MCX_OK);
     for (v = 0; v < 48; v++) {
         struct mcx_psk_build how = {
             .env = &w.te.env, .psk = psk, .prf = v & 1, .keys = &keys,

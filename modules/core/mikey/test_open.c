@@ -1391,6 +1391,56 @@ policy(void **state)
     }
 }
 
+/* The other way: what a builder names in SP is what the receiver has. */
+static void
+policy_sent(void **state)
+{
+    static const char *const words[] = { "gcm", "gcm-rcc", "aes-cm" };
+    static const struct mcx_sp_profile none[] = {
+        { 6, 16, 12, 8, false, 0 }, { 6, 32, 12, 16, false, 0 },
+        { 6, 16, 14, 16, false, 0 }, { 6, 16, 12, 16, true, 0 },
+        { 6, 16, 12, 16, false, 1 }, { 1, 16, 14, 10, true, 1 },
+        { 1, 16, 14, 4, false, 0 }, { 2, 16, 14, 10, false, 0 },
+        { 0, 0, 0, 0, false, 0 },
+    };
+    static struct mcx_key_msg km;
+    static uint8_t buf[ROOM];
+    struct mcx_open o = rules(BOB, ALICE);
+    struct mcx_sp_profile sp;
+    size_t i, k, n;
+
+    (void)state;
+    rewind_clock();
+    assert_false(mcx_sp_profile_parse(&sp, "gcm "));
+    assert_false(mcx_sp_profile_parse(&sp, NULL));
+    for (k = 0; k < N_KINDS; k++) {
+        struct mcx_build how = plan(kinds[k], ALICE, BOB);
+
+        how.sp = &sp;
+        for (i = 0; i < 3; i++) {
+            assert_true(mcx_sp_profile_parse(&sp, words[i]));
+            sp.roc_rate = (uint16_t)(sp.roc_rate ? 300 : 0);
+            assert_string_equal(mcx_sp_profile_word(&sp), words[i]);
+            how.peer = MCX_PEER_REL13_MAP;
+            opens(&km, build(buf, &how, NULL), &o);
+            assert_string_equal(mcx_sp_profile_word(&km.sp), words[i]);
+            assert_int_equal(km.sp.roc_rate, sp.roc_rate);
+            how.peer = 0; /* no map, no SP: it could not be said */
+            n = ROOM;
+            assert_int_equal(mcx_mikey_build(buf, &n, NULL, &how, NULL),
+                             MCX_E_ARG);
+        }
+        for (i = 0; i < sizeof none / sizeof none[0]; i++) {
+            how.sp = &none[i];
+            how.peer = MCX_PEER_REL13_MAP;
+            n = ROOM;
+            assert_null(mcx_sp_profile_word(&none[i]));
+            assert_int_equal(mcx_mikey_build(buf, &n, NULL, &how, NULL),
+                             MCX_E_ARG);
+        }
+    }
+}
+
 static void
 arguments(void **state)
 {
@@ -1428,6 +1478,7 @@ main(void)
         cmocka_unit_test(key_parameters),
         cmocka_unit_test(monthly_tel),
         cmocka_unit_test(policy),
+        cmocka_unit_test(policy_sent),
         cmocka_unit_test(arguments),
     };
 

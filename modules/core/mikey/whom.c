@@ -31,16 +31,9 @@ static mcx_err
 add(struct mcx_end *end, uint64_t no)
 {
     struct mcx_end_id *id = &end->uid[end->n];
-    struct mcx_uid uid;
 
-    if (end->kms.monthly_tel) {
-        MCX_TRY(mcx_monthly_id(id->b, &id->n, mcx_bytes_str(end->uri), no));
-    } else {
-        MCX_TRY(mcx_uid(&uid, mcx_bytes_str(end->uri),
+    MCX_TRY(mcx_user_id(id->b, &id->n, mcx_bytes_str(end->uri),
                         mcx_bytes_str(end->kms.uri), &end->kms.period, no));
-        memcpy(id->b, uid.b, sizeof uid.b);
-        id->n = sizeof uid.b;
-    }
     end->no[end->n++] = no;
     return MCX_OK;
 }
@@ -53,15 +46,11 @@ mcx_end_uids(struct mcx_end *end, int64_t t_ms, bool neighbour)
     uint64_t no;
 
     end->n = 0;
-    if (end->kms.monthly_tel) {
-        /* SPEC RFC 6509 3.2: the month is that of T, and no other. */
-        MCX_TRY(mcx_month_no(&no, t));
-        return add(end, no);
-    }
     MCX_TRY(mcx_period_no(&no, period, t));
     MCX_TRY(add(end, no));
     start = mcx_period_start(period, no);
-    if (!neighbour) {
+    /* SPEC RFC 6509 3.2: the month is that of T, and no other. */
+    if (!neighbour || period->months) {
         return MCX_OK;
     }
     if (t - start < MCX_WINDOW_BACK_S && no > 0) {

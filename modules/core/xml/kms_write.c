@@ -83,7 +83,7 @@ certificate(struct mcx_out *o, const struct mcx_kms_info *info,
     if (info->revoked) {
         mcx_out_leaf(o, 8, "Revoked", "true");
     }
-    mcx_out_leaf(o, 8, "UserIdFormat", "2");
+    mcx_out_leaf(o, 8, "UserIdFormat", info->monthly_tel ? "1" : "2");
     mcx_out_number(o, 8, "UserKeyPeriod", info->period.length_s);
     mcx_out_number(o, 8, "UserKeyOffset", info->period.offset_s);
     mcx_out_raw(o, "        <PubEncKey>");
@@ -197,13 +197,25 @@ mcx_kms_write_error(char **out, size_t *n, const struct mcx_kms_doc *doc,
     return mcx_out_take(&o, out, n);
 }
 
+static bool
+monthly_id(struct mcx_bytes *id, uint8_t room[MCX_ID_MAX],
+           const struct mcx_kms_keyset *s)
+{
+    id->p = room;
+    return mcx_monthly_id(room, &id->n, mcx_bytes_str(s->user_uri),
+                          s->period_no)
+           == MCX_OK;
+}
+
 mcx_err
 mcx_kms_write_keyprov(char **out, size_t *n, const struct mcx_kms_doc *doc,
                       const struct mcx_kms_info *info,
                       const struct mcx_kms_keyset *sets, size_t n_sets)
 {
     struct mcx_out o = { 0 };
-    char uid[MCX_HEX_SIZE(MCX_UID_SIZE)];
+    char uid[MCX_HEX_SIZE(MCX_ID_MAX)];
+    uint8_t monthly[MCX_ID_MAX];
+    struct mcx_bytes id;
     size_t i;
 
     *out = NULL;
@@ -216,8 +228,9 @@ mcx_kms_write_keyprov(char **out, size_t *n, const struct mcx_kms_doc *doc,
     for (i = 0; i < n_sets; i++) {
         const struct mcx_kms_keyset *s = &sets[i];
 
-        if (mcx_hex_encode(uid, sizeof uid,
-                           mcx_bytes(s->uid.b, sizeof s->uid.b)) != MCX_OK
+        id = mcx_bytes(s->uid.b, sizeof s->uid.b);
+        if ((info->monthly_tel && !monthly_id(&id, monthly, s))
+            || mcx_hex_encode(uid, sizeof uid, id) != MCX_OK
             || !s->user_uri[0]) {
             mcx_kms_text_free(o.p, o.n);
             return MCX_E_ARG;
