@@ -4,6 +4,7 @@
  * is synced, for a key may leave only when its entry will outlast a power
  * cut.  A second process (mcx-kms user revoke) waits up to BUSY_MS. */
 #include <config.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -182,13 +183,18 @@ db_open(struct kms_db **out, const char *where, const struct mcx_env *env,
         struct mcx_text *text)
 {
     struct kms_db *db = calloc(1, sizeof *db);
-    /* SQLite makes its other files with the permissions of this one. */
-    int fd = open(where, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc;
+    /* SQLite makes its other files with the permissions of this one.  Never
+     * opened when it is there: with the closing of any descriptor of a file
+     * this process loses its locks, those of a connection it has already; the
+     * next process to close the store would think itself the last one and
+     * remove the log under us, with everything that we write afterwards. */
+    int fd = open(where, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), rc;
+    bool there = fd >= 0 || errno == EEXIST;
 
     if (fd >= 0) {
         (void)close(fd);
     }
-    if (!db || fd < 0) {
+    if (!db || !there) {
         (void)snprintf(text->s, sizeof text->s, "%s: cannot be opened",
                        where);
         free(db);
