@@ -173,8 +173,9 @@ refuse(struct call *c, enum kms_code code, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(out->why.s, sizeof out->why.s, fmt, ap);
     va_end(ap);
+    /* It may have been cut off within a character. */
     for (i = 0; out->why.s[i]; i++) {
-        if ((unsigned char)out->why.s[i] < 0x20 || out->why.s[i] == 0x7f) {
+        if (out->why.s[i] < 0x20 || out->why.s[i] >= 0x7f) {
             out->why.s[i] = '?';
         }
     }
@@ -700,10 +701,13 @@ uri_path(const char *s)
     return true;
 }
 
-static void
+/* False: the URL is longer than a ClientReqUrl can be, so none can be it. */
+static bool
 begin(struct call *c, struct kms_reply *out, struct kms_server *s,
       const struct kms_ask *ask)
 {
+    int n;
+
     memset(out, 0, sizeof *out);
     out->resource = word_of(R_NONE);
     memset(c, 0, sizeof *c);
@@ -711,12 +715,17 @@ begin(struct call *c, struct kms_reply *out, struct kms_server *s,
     c->ask = ask;
     c->out = out;
     c->held = held_ref(s);
-    (void)snprintf(c->url, sizeof c->url, "https://%s%s", ask->host,
-                   uri_path(ask->target) ? ask->target : KMS_ROOT);
+    n = snprintf(c->url, sizeof c->url, "https://%s%s", ask->host,
+                 uri_path(ask->target) ? ask->target : KMS_ROOT);
+    if (n < 0 || (size_t)n >= sizeof c->url) {
+        (void)snprintf(c->url, sizeof c->url, "https://%s%s", ask->host,
+                       KMS_ROOT);
+    }
     c->doc.user_uri = ask->subject;
     c->doc.kms_uri = c->held->domain->info.uri;
     c->doc.client_req_url = c->url;
     c->doc.time_unix_ms = s->env->unix_ms(s->env->ctx);
+    return n > 0 && (size_t)n < sizeof c->url;
 }
 
 void
@@ -726,7 +735,7 @@ kms_answer_error(struct kms_reply *out, struct kms_server *s,
 {
     struct call c;
 
-    begin(&c, out, s, ask);
+    (void)begin(&c, out, s, ask);
     refuse(&c, code, "%s", why);
     held_drop(s, c.held);
 }
@@ -737,10 +746,13 @@ kms_answer(struct kms_reply *out, struct kms_server *s,
 {
     struct path *p = malloc(sizeof *p);
     struct call c;
+    bool fits_url = begin(&c, out, s, ask);
 
-    begin(&c, out, s, ask);
     if (!p) {
         refuse(&c, KMS_CODE_BUSY, "not now: try again");
+    } else if (!fits_url) {
+        refuse(&c, KMS_CODE_RESOURCE, "the URL is longer than %d octets",
+               MCX_KMS_URL_MAX - 1);
     } else if (!split(p, ask->target)) {
         refuse(&c, KMS_CODE_RESOURCE, "no such resource here; expected "
                KMS_ROOT "init, keyprov, certcache, cert or lookup");

@@ -22,9 +22,11 @@ newest(uint64_t *num, const char *path)
     struct stat st;
     uint64_t ms;
 
-    if (stat(path, &st) == 0 && st.st_mtim.tv_sec > 0) {
-        ms = (uint64_t)st.st_mtim.tv_sec * 1000
-             + (uint64_t)st.st_mtim.tv_nsec / 1000000;
+    /* When it became what it is, and not what it says of itself: a file that
+     * was copied with its old time (cp -p) is news, too. */
+    if (stat(path, &st) == 0 && st.st_ctim.tv_sec > 0) {
+        ms = (uint64_t)st.st_ctim.tv_sec * 1000
+             + (uint64_t)st.st_ctim.tv_nsec / 1000000;
         *num = ms > *num ? ms : *num;
     }
 }

@@ -91,6 +91,40 @@ kms_escape(char *out, size_t room, const char *uri)
     out[n] = '\0';
 }
 
+/* The octets that may follow the first one of a character, and the smallest
+ * character that takes so many: shorter forms are other ones in disguise. */
+static bool
+rest_ok(const unsigned char *s, unsigned more, uint32_t c, uint32_t least)
+{
+    while (more-- > 0) {
+        if ((*s & 0xc0) != 0x80) {
+            return false;
+        }
+        c = c << 6 | (*s++ & 0x3fu);
+    }
+    return c >= least && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff)
+           && (c & 0xfffe) != 0xfffe;
+}
+
+bool
+kms_text_ok(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    unsigned more;
+
+    for (; *s; s += 1 + more) {
+        more = *s < 0x80 ? 0 : *s < 0xe0 ? 1 : *s < 0xf0 ? 2 : 3;
+        if (*s <= 0x20 || *s == 0x7f || (*s >= 0x80 && *s < 0xc2)
+            || *s > 0xf4
+            || (more == 1 && !rest_ok(s + 1, 1, *s & 0x1f, 0xa0))
+            || (more == 2 && !rest_ok(s + 1, 2, *s & 0x0f, 0x800))
+            || (more == 3 && !rest_ok(s + 1, 3, *s & 0x07, 0x10000))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool
 kms_unescape(char *out, size_t room, const char *from, size_t n)
 {
@@ -107,13 +141,13 @@ kms_unescape(char *out, size_t room, const char *from, size_t n)
             }
             i += 2;
         }
-        if (c <= 0x20 || c == 0x7f || done + 1 >= room) {
+        if (c == 0 || done + 1 >= room) {
             return false;
         }
         out[done++] = (char)c;
     }
     out[done] = '\0';
-    return done > 0;
+    return done > 0 && kms_text_ok(out);
 }
 
 /* ---- configuration ----------------------------------------------------- */

@@ -113,8 +113,11 @@ bool kms_path(char out[KMS_PATH_MAX], const char *dir, const char *name);
 /* Percent-encodes all but letters, digits, '-', '_' and '.' (not first), so
  * that a URI makes one harmless path segment. */
 void kms_escape(char *out, size_t room, const char *uri);
+/* May it stand in an answer, the log and a table: UTF-8, no space, no control
+ * character (C1 neither, for terminals), nothing that XML does not allow? */
+bool kms_text_ok(const char *text);
 /* Undoes percent-encoding of 'n' octets; false when an escape is broken, the
- * result has a control character or space, is empty, or does not fit. */
+ * result is not kms_text_ok(), is empty, or does not fit. */
 bool kms_unescape(char *out, size_t room, const char *from, size_t n);
 
 #endif /* MCX_KMS_DOMAIN_H */

@@ -60,6 +60,7 @@ struct kms_http {
     struct kms_server *server;
     struct kms_http_conf conf;
     struct MHD_Daemon *daemon;
+    pthread_rwlock_t keys_lock; /* over conf.keys */
     pthread_mutex_t lock; /* over the list and the count of lines */
     struct conn *first;
     int64_t second;
@@ -337,6 +338,44 @@ struct count {
     unsigned n;
 };
 
+/* No header line that two readers could read in two ways: a name is a token
+ * (RFC 9110 5.6.2), so "Transfer-Encoding : chunked" is none, and a value has
+ * no control character, so a lone CR or a NUL does not end it for somebody
+ * else.  libmicrohttpd passes all of these on. */
+static bool
+plain_line(const char *name, size_t name_n, const char *value, size_t value_n)
+{
+    static const char token[] =
+        "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    if (name_n == 0 || strspn(name, token) != name_n) {
+        return false;
+    }
+    for (size_t i = 0; i < value_n; i++) {
+        unsigned char c = (unsigned char)value[i];
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            return false;
+        }
+    }
+    /* Digits and nothing else: libmicrohttpd takes a length on whose line
+     * another is folded, and then reads no body. */
+    return strcasecmp(name, "Content-Length") != 0
+           || (value_n > 0 && strspn(value, "0123456789") == value_n);
+}
+
+static enum MHD_Result
+look_at_line(void *cls, enum MHD_ValueKind kind, const char *name,
+             size_t name_n, const char *value, size_t value_n)
+{
+    bool *plain = cls;
+
+    (void)kind;
+    *plain = *plain && plain_line(name, name_n, value ? value : "", value_n);
+    return MHD_YES;
+}
+
 static enum MHD_Result
 count_one(void *cls, enum MHD_ValueKind kind, const char *name,
           const char *value)
@@ -359,7 +398,13 @@ ambiguous(struct MHD_Connection *connection)
         "Transfer-Encoding", "Content-Type"
     };
     const char *te = header(connection, "Transfer-Encoding");
+    bool plain = true;
 
+    (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND,
+                                      look_at_line, &plain);
+    if (!plain) {
+        return "a header line that can be read in two ways";
+    }
     for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
         struct count c = { once[i], 0 };
 
@@ -425,7 +470,7 @@ judge_token(struct kms_http *h, struct request *r,
             struct MHD_Connection *connection)
 {
     const struct mcx_env *env = h->server->env;
-    const char *v = header(connection, "Authorization");
+    const char *v = header(connection, "Authorization"), *bad;
 
     if (!v) {
         return "no token";
@@ -435,8 +480,11 @@ judge_token(struct kms_http *h, struct request *r,
     }
     v += 7;
     v += strspn(v, " ");
-    return kms_token_check(r->subject, h->conf.keys, &h->conf.rule,
-                           mcx_bytes_str(v), env->unix_ms(env->ctx) / 1000);
+    (void)pthread_rwlock_rdlock(&h->keys_lock);
+    bad = kms_token_check(r->subject, h->conf.keys, &h->conf.rule,
+                          mcx_bytes_str(v), env->unix_ms(env->ctx) / 1000);
+    (void)pthread_rwlock_unlock(&h->keys_lock);
+    return bad;
 }
 
 /* Who asks: by a proxy's word, by a token, or by both when they agree. */
@@ -647,6 +695,16 @@ address(struct addrinfo **out, const char *listen_, struct mcx_text *text)
     return MCX_OK;
 }
 
+/* Whoever has the keys of connections and a capture of them has every user's
+ * keys: GnuTLS writes them to no file that the environment names, nor into
+ * what would become our log. */
+static void
+no_key_log(void)
+{
+    (void)unsetenv("SSLKEYLOGFILE");
+    gnutls_global_set_log_level(0); /* GNUTLS_DEBUG_LEVEL set it */
+}
+
 mcx_err
 kms_http_start(struct kms_http **out, struct kms_server *server,
                const struct kms_http_conf *conf, unsigned *port,
@@ -666,6 +724,8 @@ kms_http_start(struct kms_http **out, struct kms_server *server,
     h->server = server;
     h->conf = *conf;
     (void)pthread_mutex_init(&h->lock, NULL);
+    (void)pthread_rwlock_init(&h->keys_lock, NULL);
+    no_key_log();
     daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_USE_ERROR_LOG
             | (at->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0),
@@ -693,6 +753,7 @@ kms_http_start(struct kms_http **out, struct kms_server *server,
         (void)snprintf(text->s, sizeof text->s, "cannot listen at %s: the "
                        "address is taken, or certificate and key do not fit",
                        conf->listen);
+        (void)pthread_rwlock_destroy(&h->keys_lock);
         (void)pthread_mutex_destroy(&h->lock);
         free(h);
         return MCX_E_CONFIG;
@@ -704,11 +765,24 @@ kms_http_start(struct kms_http **out, struct kms_server *server,
     return MCX_OK;
 }
 
+const struct kms_token_keys *
+kms_http_keys(struct kms_http *h, const struct kms_token_keys *keys)
+{
+    const struct kms_token_keys *before;
+
+    (void)pthread_rwlock_wrlock(&h->keys_lock);
+    before = h->conf.keys;
+    h->conf.keys = keys;
+    (void)pthread_rwlock_unlock(&h->keys_lock);
+    return before;
+}
+
 void
 kms_http_stop(struct kms_http *h)
 {
     if (h) {
         MHD_stop_daemon(h->daemon);
+        (void)pthread_rwlock_destroy(&h->keys_lock);
         (void)pthread_mutex_destroy(&h->lock);
         free(h);
     }

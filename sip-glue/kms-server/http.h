@@ -15,7 +15,7 @@ struct kms_http_conf {
     unsigned threads, connections, per_address;
     int64_t request_ms; /* a request, or silence, may last so long */
     struct kms_token_rule rule;
-    const struct kms_token_keys *keys;
+    const struct kms_token_keys *keys; /* of the start; kms_http_keys() */
 };
 
 struct kms_http;
@@ -23,6 +23,10 @@ struct kms_http;
 mcx_err kms_http_start(struct kms_http **out, struct kms_server *server,
                        const struct kms_http_conf *conf, unsigned *port,
                        struct mcx_text *text) MCX_MUST_USE;
+/* Takes 'keys' for tokens from now on, and gives back those before, which
+ * nobody looks at any more. */
+const struct kms_token_keys *kms_http_keys(struct kms_http *http,
+                                           const struct kms_token_keys *keys);
 /* Closes connections that have been open too long without a whole request;
  * to be called about once a second. */
 void kms_http_tick(struct kms_http *http);

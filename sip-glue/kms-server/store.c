@@ -281,10 +281,15 @@ sealer(struct mcx_sealer **out, const struct kms_store *s)
     return mcx_sealer_new(out, &key);
 }
 
+enum { BOUND_MAX = MCX_URI_MAX + 48 };
+
+/* Which keys of a user they are is bound in, so that older ones, put back,
+ * need the older number, too, and that is in the log. */
 static struct mcx_bytes
-bound(char out[MCX_URI_MAX + 32], const char *uri)
+bound(char out[BOUND_MAX], const char *uri, uint64_t serial)
 {
-    (void)snprintf(out, MCX_URI_MAX + 32, "mcx-kms 1 keys %s", uri);
+    (void)snprintf(out, BOUND_MAX, "mcx-kms 2 keys %llu %s",
+                   (unsigned long long)serial, uri);
     return mcx_bytes_str(out);
 }
 
@@ -293,7 +298,7 @@ kms_store_keys(char **out, size_t *n, uint64_t *serial, struct kms_store *s,
                const char *uri)
 {
     uint8_t sealed[KMS_KEYS_MAX];
-    char aad[MCX_URI_MAX + 32], *plain = NULL;
+    char aad[BOUND_MAX], *plain = NULL;
     struct mcx_sealer *sl = NULL;
     size_t have = 0;
     mcx_err err;
@@ -314,7 +319,7 @@ kms_store_keys(char **out, size_t *n, uint64_t *serial, struct kms_store *s,
     plain = calloc(1, have - MCX_SEAL_MORE + 1);
     err = plain ? sealer(&sl, s) : MCX_E_NOMEM;
     if (err == MCX_OK) {
-        err = mcx_unseal((uint8_t *)plain, sl, bound(aad, uri),
+        err = mcx_unseal((uint8_t *)plain, sl, bound(aad, uri, *serial),
                          mcx_bytes(sealed, have));
     }
     mcx_sealer_free(sl);
@@ -332,7 +337,7 @@ kms_store_put_keys(struct kms_store *s, const char *uri, uint64_t serial,
                    struct mcx_bytes keys, const char *detail)
 {
     uint8_t sealed[KMS_KEYS_MAX];
-    char aad[MCX_URI_MAX + 32];
+    char aad[BOUND_MAX];
     struct mcx_sealer *sl = NULL;
     mcx_err err;
 
@@ -341,7 +346,8 @@ kms_store_put_keys(struct kms_store *s, const char *uri, uint64_t serial,
         return MCX_E_ARG;
     }
     MCX_TRY(sealer(&sl, s));
-    err = mcx_seal(sealed, sl, s->env, NULL, bound(aad, uri), keys);
+    err = mcx_seal(sealed, sl, s->env, NULL, bound(aad, uri, serial + 1),
+                   keys);
     mcx_sealer_free(sl);
     MCX_TRY(err);
     return append(s, KMS_KEYS, uri, serial + 1, detail,
@@ -431,12 +437,16 @@ kms_store_verify(struct kms_store *s, struct kms_counts *counts,
 {
     struct walk w = { .audit = s->audit, .counts = counts, .anchor = anchor,
                       .each = each, .arg = arg, .text = text };
+    char odd[MCX_URI_MAX] = "";
     mcx_err err;
 
     text->s[0] = '\0';
     memset(counts, 0, sizeof *counts);
     (void)pthread_mutex_lock(&s->read_lock);
     err = s->ops->entries(s->reader, judge, &w);
+    if (err == MCX_OK) {
+        err = s->ops->odd(s->reader, odd);
+    }
     (void)pthread_mutex_unlock(&s->read_lock);
     if (err != MCX_OK && !text->s[0]) {
         (void)snprintf(text->s, sizeof text->s, "%s", mcx_err_text(err));
@@ -444,6 +454,11 @@ kms_store_verify(struct kms_store *s, struct kms_counts *counts,
     if (err == MCX_OK && anchor && !w.anchored) {
         (void)snprintf(text->s, sizeof text->s, "the log has no entry with "
                        "the value that was kept: its end was cut off");
+        err = MCX_E_AUTH;
+    }
+    if (err == MCX_OK && odd[0]) {
+        (void)snprintf(text->s, sizeof text->s, "the tables say of %.255s "
+                       "what no entry says, or not what one says", odd);
         err = MCX_E_AUTH;
     }
     return err;

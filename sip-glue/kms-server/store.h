@@ -86,8 +86,9 @@ mcx_err kms_store_users(struct kms_store *store,
                         void (*each)(void *arg, const char *uri,
                                      enum kms_user_state state),
                         void *arg) MCX_MUST_USE;
-/* Walks the whole log and judges the chain.  '*counts' is what was found.
- * MCX_E_AUTH: 'text' names the entry that does not fit.  'anchor' NULL or the
+/* Walks the whole log and judges the chain, and then what the tables say of
+ * users by it.  '*counts' is what was found.  MCX_E_AUTH: 'text' names the
+ * entry, or the user, that does not fit.  'anchor' NULL or the
  * value of an entry that somebody kept: MCX_E_AUTH when no entry has it.
  * 'each' (NULL allowed) gets every entry that fits. */
 mcx_err kms_store_verify(struct kms_store *store, struct kms_counts *counts,
@@ -129,6 +130,9 @@ struct kms_db_ops {
                      void (*each)(void *arg, const char *uri,
                                   enum kms_user_state state),
                      void *arg);
+    /* Somebody of whom the tables say something else than the log: added or
+     * not, revoked or not, how many keys; "": nobody. */
+    mcx_err (*odd)(struct kms_db *db, char uri[MCX_URI_MAX]);
     mcx_err (*entries)(struct kms_db *db,
                        mcx_err (*each)(void *arg, const struct kms_entry *e),
                        void *arg);

@@ -15,7 +15,7 @@
 
 enum stmt {
     S_HEAD, S_LOG, S_USER, S_ADD, S_REVOKE, S_ISSUED, S_KEYS,
-    S_PUT_KEYS, S_COUNT, S_N
+    S_PUT_KEYS, S_COUNT, S_ODD, S_N
 };
 static const struct {
     const char *name, *sql;
@@ -38,6 +38,18 @@ static const struct {
     [S_PUT_KEYS] = { "put_keys", "INSERT INTO mcx_kms.user_keys VALUES ($1, "
                      "$2, decode($3, 'hex')) ON CONFLICT (uri) DO UPDATE SET "
                      "serial = $2, sealed = decode($3, 'hex')", 3 },
+    /* Each user is added once and revoked once at most, and keys have numbers
+     * from 1 on. */
+    [S_ODD] = { "odd", "SELECT uri FROM (SELECT uri, 1 AS a, CASE WHEN "
+                "revoked_ms IS NULL THEN 0 ELSE 1 END AS r, 0 AS k FROM "
+                "mcx_kms.users UNION ALL SELECT uri, 0, 0, serial FROM "
+                "mcx_kms.user_keys UNION ALL SELECT uri, CASE what WHEN "
+                "'user-add' THEN -1 ELSE 0 END, CASE what WHEN "
+                "'user-revoke' THEN -1 ELSE 0 END, CASE what WHEN "
+                "'user-keys' THEN -1 ELSE 0 END FROM mcx_kms.audit "
+                "WHERE what IN ('user-add', 'user-revoke', "
+                "'user-keys')) AS x GROUP BY uri HAVING sum(a) <> 0 OR "
+                "sum(r) <> 0 OR sum(k) <> 0 LIMIT 1", 0 },
     [S_COUNT] = { "cnt", "SELECT (SELECT count(*) FROM mcx_kms.users), "
                   "(SELECT count(*) FROM mcx_kms.users WHERE revoked_ms IS "
                   "NOT NULL), (SELECT count(*) FROM mcx_kms.issued)", 0 },
@@ -513,6 +525,23 @@ entry_row(void *arg, const PGresult *row)
 }
 
 static mcx_err
+db_odd(struct kms_db *db, char uri[MCX_URI_MAX])
+{
+    PGresult *res = NULL;
+
+    uri[0] = '\0';
+    MCX_TRY(connected(db));
+    MCX_TRY(rows(db, &res, S_ODD, NULL));
+    if (PQntuples(res) > 0) {
+        const char *s = PQgetvalue(res, 0, 0);
+
+        (void)snprintf(uri, MCX_URI_MAX, "%s", *s ? s : "?");
+    }
+    PQclear(res);
+    return MCX_OK;
+}
+
+static mcx_err
 db_entries(struct kms_db *db,
            mcx_err (*each)(void *arg, const struct kms_entry *e), void *arg)
 {
@@ -539,5 +568,6 @@ const struct kms_db_ops kms_db_pg = {
     .put_keys = db_put_keys,
     .count = db_count,
     .users = db_users,
+    .odd = db_odd,
     .entries = db_entries,
 };

@@ -16,7 +16,7 @@ enum { BUSY_MS = 5000, SCHEMA = 1 };
 
 enum stmt {
     S_HEAD, S_LOG, S_USER, S_ADD, S_REVOKE, S_ISSUED, S_KEYS, S_PUT_KEYS,
-    S_COUNT, S_USERS, S_ENTRIES, S_BEGIN, S_COMMIT, S_ROLLBACK, S_N
+    S_COUNT, S_USERS, S_ODD, S_ENTRIES, S_BEGIN, S_COMMIT, S_ROLLBACK, S_N
 };
 static const char *const sql[S_N] = {
     [S_HEAD] = "SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1",
@@ -33,6 +33,16 @@ static const char *const sql[S_N] = {
                 "users WHERE revoked_ms IS NOT NULL), (SELECT count(*) FROM "
                 "issued)",
     [S_USERS] = "SELECT uri, revoked_ms IS NOT NULL FROM users ORDER BY uri",
+    /* Each user is added once and revoked once at most, and keys have numbers
+     * from 1 on. */
+    [S_ODD] = "SELECT uri FROM (SELECT uri, 1 AS a, CASE WHEN revoked_ms IS "
+              "NULL THEN 0 ELSE 1 END AS r, 0 AS k FROM users UNION ALL "
+              "SELECT uri, 0, 0, serial FROM user_keys UNION ALL SELECT uri, "
+              "CASE what WHEN 'user-add' THEN -1 ELSE 0 END, CASE what WHEN "
+              "'user-revoke' THEN -1 ELSE 0 END, CASE what WHEN 'user-keys' "
+              "THEN -1 ELSE 0 END FROM audit WHERE what IN ('user-add', "
+              "'user-revoke', 'user-keys')) AS x GROUP BY uri HAVING sum(a) "
+              "<> 0 OR sum(r) <> 0 OR sum(k) <> 0 LIMIT 1",
     [S_ENTRIES] = "SELECT * FROM audit ORDER BY seq",
     [S_BEGIN] = "BEGIN IMMEDIATE",
     [S_COMMIT] = "COMMIT",
@@ -403,6 +413,23 @@ take_text(char *out, size_t room, sqlite3_stmt *s, int column)
 }
 
 static mcx_err
+db_odd(struct kms_db *db, char uri[MCX_URI_MAX])
+{
+    int rc;
+
+    uri[0] = '\0';
+    MCX_TRY(step(db, S_ODD, &rc));
+    if (rc == SQLITE_ROW) {
+        take_text(uri, MCX_URI_MAX, db->stmt[S_ODD], 0);
+        if (!uri[0]) {
+            (void)snprintf(uri, MCX_URI_MAX, "?");
+        }
+    }
+    reset(db, S_ODD);
+    return MCX_OK;
+}
+
+static mcx_err
 db_entries(struct kms_db *db,
            mcx_err (*each)(void *arg, const struct kms_entry *e), void *arg)
 {
@@ -444,5 +471,6 @@ const struct kms_db_ops kms_db_sqlite = {
     .put_keys = db_put_keys,
     .count = db_count,
     .users = db_users,
+    .odd = db_odd,
     .entries = db_entries,
 };

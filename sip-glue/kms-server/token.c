@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "domain.h"
 #include "token.h"
 
 enum { KID_MAX = 128, RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192 };
@@ -440,7 +441,7 @@ check_claims(char subject[MCX_URI_MAX], const json_t *claims,
     const char *s = json_string_value(sub);
     double now = (double)now_s, exp = 0, nbf = 0;
     bool broken = false;
-    size_t i, n = json_string_length(sub);
+    size_t n = json_string_length(sub);
 
     if (!json_is_object(claims)) {
         return "claims";
@@ -465,13 +466,10 @@ check_claims(char subject[MCX_URI_MAX], const json_t *claims,
     if (!in_scope(json_object_get(claims, "scope"), rule->scope)) {
         return "scope";
     }
-    if (!s || n == 0 || n >= MCX_URI_MAX || strlen(s) != n) {
+    /* It goes into answers, the log and the store. */
+    if (!s || n == 0 || n >= MCX_URI_MAX || strlen(s) != n
+        || !kms_text_ok(s)) {
         return "subject";
-    }
-    for (i = 0; i < n; i++) {
-        if ((unsigned char)s[i] <= 0x20 || s[i] == 0x7f) {
-            return "subject";
-        }
     }
     memcpy(subject, s, n + 1);
     return NULL;

@@ -95,6 +95,25 @@ change_one(struct kms_store *s, const char *what, const char *uri)
                          : cli_fail(TOOL, "%s: %s", uri, mcx_err_text(err));
 }
 
+/* The next line of standard input; false: there is none.  One that is longer
+ * than any URI is read to its end, or its tail would be a user of its own. */
+static bool
+next_line(char line[MCX_URI_MAX + 2])
+{
+    int c = 0;
+
+    if (!fgets(line, MCX_URI_MAX + 2, stdin)) {
+        return false;
+    }
+    if (!strchr(line, '\n') && strlen(line) == MCX_URI_MAX + 1) {
+        while (c != '\n' && c != EOF) {
+            c = getchar();
+        }
+    }
+    line[strcspn(line, "\r\n")] = '\0';
+    return true;
+}
+
 /* All of them, though one fails; the worst status. */
 static int
 change_users(struct kms_store *s, const char *what, const struct kms_args *a)
@@ -107,8 +126,7 @@ change_users(struct kms_store *s, const char *what, const struct kms_args *a)
         one = change_one(s, what, a->rest[i]);
         status = one > status ? one : status;
     }
-    while (a->n_rest == 0 && fgets(line, sizeof line, stdin)) {
-        line[strcspn(line, "\r\n")] = '\0';
+    while (a->n_rest == 0 && next_line(line)) {
         one = line[0] ? change_one(s, what, line) : CLI_OK;
         status = one > status ? one : status;
     }

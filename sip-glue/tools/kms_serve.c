@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "../kms-server/http.h"
 #include "kms_cmd.h"
@@ -34,28 +35,84 @@ read_text(char **out, size_t *n, const char *option, const char *path)
     return CLI_OK;
 }
 
-static int
-read_token_keys(struct kms_token_keys **out, const struct kms_args *a)
+/* The keys of tokens, and the file that they are from as it was then. */
+struct token_file {
+    const char *path;
+    bool jwks;
+    struct stat as;
+    struct kms_token_keys *keys;
+};
+
+static bool
+same_file(const struct stat *a, const struct stat *b)
 {
-    const char *path = a->jwks ? a->jwks : a->token_key;
-    struct mcx_text text = { "" };
+    return a->st_ctim.tv_sec == b->st_ctim.tv_sec
+           && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec
+           && a->st_ino == b->st_ino && a->st_dev == b->st_dev
+           && a->st_size == b->st_size;
+}
+
+static mcx_err
+read_token_keys(struct kms_token_keys **out, struct token_file *f,
+                struct mcx_text *text)
+{
+    const struct mcx_env *env = mcx_env_system();
     char *s = NULL;
     size_t n = 0;
-    int status;
+    mcx_err err;
+
+    /* Before it is read: what is written meanwhile is read again. */
+    if (stat(f->path, &f->as) != 0
+        || env->read_file(env->ctx, f->path, PEM_MAX, &s, &n) != MCX_OK) {
+        (void)snprintf(text->s, sizeof text->s, "%s: %.400s cannot be read",
+                       f->jwks ? "--jwks" : "--token-key", f->path);
+        return MCX_E_CONFIG;
+    }
+    err = f->jwks ? kms_token_keys_jwks(out, mcx_bytes(s, n), f->path, text)
+                  : kms_token_keys_pem(out, mcx_bytes(s, n), f->path, text);
+    free(s);
+    return err;
+}
+
+static int
+first_token_keys(struct token_file *f, const struct kms_args *a)
+{
+    struct mcx_text text = { "" };
     mcx_err err;
 
     if (!a->jwks == !a->token_key) {
         return cli_usage(TOOL, "serve: expected --token-key FILE or --jwks "
                          "FILE");
     }
-    status = read_text(&s, &n, a->jwks ? "--jwks" : "--token-key", path);
-    if (status != CLI_OK) {
-        return status;
-    }
-    err = a->jwks ? kms_token_keys_jwks(out, mcx_bytes(s, n), path, &text)
-                  : kms_token_keys_pem(out, mcx_bytes(s, n), path, &text);
-    free(s);
+    f->jwks = a->jwks != NULL;
+    f->path = a->jwks ? a->jwks : a->token_key;
+    err = read_token_keys(&f->keys, f, &text);
     return err == MCX_OK ? CLI_OK : kms_failed(err, &text);
+}
+
+/* A key that its issuer took out of the file, perhaps because somebody else
+ * has it, is not to be good for as long as this process runs.  What cannot be
+ * read changes nothing: it may be half written. */
+static void
+look_at_token_keys(struct kms_http *http, struct token_file *f)
+{
+    const struct mcx_env *env = mcx_env_system();
+    struct kms_token_keys *fresh = NULL;
+    struct mcx_text text = { "" };
+    struct stat now;
+
+    if (stat(f->path, &now) != 0 || same_file(&now, &f->as)) {
+        return;
+    }
+    if (read_token_keys(&fresh, f, &text) != MCX_OK) {
+        mcx_log(env, MCX_AREA_KMS, 3, "keys of tokens stay as they were: %s",
+                text.s);
+        return;
+    }
+    (void)kms_http_keys(http, fresh);
+    kms_token_keys_free(f->keys);
+    f->keys = fresh;
+    mcx_log(env, MCX_AREA_KMS, 5, "keys of tokens read again");
 }
 
 static int
@@ -94,7 +151,7 @@ log_level(void)
 
 static int
 wait_for_end(struct kms_http *http, struct kms_server *server,
-             const sigset_t *signals)
+             struct token_file *tokens, const sigset_t *signals)
 {
     const struct timespec second = { 1, 0 };
 
@@ -106,12 +163,13 @@ wait_for_end(struct kms_http *http, struct kms_server *server,
         }
         kms_http_tick(http);
         kms_server_look(server);
+        look_at_token_keys(http, tokens);
     }
 }
 
 static int
 serve(const struct kms_args *a, struct kms_server *server,
-      const struct pems *pems, const struct kms_token_keys *keys)
+      const struct pems *pems, struct token_file *tokens)
 {
     char uri[MCX_URI_MAX]; /* the domain may be read again meanwhile */
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -127,7 +185,7 @@ serve(const struct kms_args *a, struct kms_server *server,
         .rule = { .issuer = a->issuer ? a->issuer : uri,
                   .audience = a->audience ? a->audience : uri,
                   .scope = a->scope },
-        .keys = keys,
+        .keys = tokens->keys,
     };
     struct mcx_text text = { "" };
     struct kms_http *http = NULL;
@@ -150,7 +208,7 @@ serve(const struct kms_args *a, struct kms_server *server,
     }
     (void)printf("mcx-kms: %s at %.*s:%u\n", uri,
                  (int)(strrchr(a->listen, ':') - a->listen), a->listen, port);
-    status = cli_flush() ? wait_for_end(http, server, &signals)
+    status = cli_flush() ? wait_for_end(http, server, tokens, &signals)
                          : CLI_REFUSED;
     kms_http_stop(http);
     return status;
@@ -198,7 +256,7 @@ int
 kms_serve(struct kms_args *a)
 {
     struct kms_policy policy = { 0 };
-    struct kms_token_keys *keys = NULL;
+    struct token_file tokens = { 0 };
     struct kms_domain *d = NULL;
     struct kms_store *store = NULL;
     struct kms_server server = { 0 };
@@ -217,7 +275,7 @@ kms_serve(struct kms_args *a)
     hide();
     log_level();
     (void)gethostname(host, sizeof host - 1);
-    status = read_token_keys(&keys, a);
+    status = first_token_keys(&tokens, a);
     status = status != CLI_OK ? status : read_pems(&pems, a);
     status = status != CLI_OK ? status : kms_open_domain(&d, a);
     status = status != CLI_OK ? status : kms_open_store(&store, a, d);
@@ -232,11 +290,11 @@ kms_serve(struct kms_args *a)
     server.instance = a->name ? a->name : host;
     server.store = store;
     server.policy = policy;
-    status = serve(a, &server, &pems, keys);
+    status = serve(a, &server, &pems, &tokens);
 out:
     kms_server_fini(&server);
     kms_store_close(store);
-    kms_token_keys_free(keys);
+    kms_token_keys_free(tokens.keys);
     mcx_kms_text_free(pems.key, pems.key_n);
     free(pems.cert);
     free(pems.proxy_ca);

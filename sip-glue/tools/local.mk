@@ -23,10 +23,11 @@ mcx_mikey_LDADD = libmcx-core.la
 dist_man1_MANS += sip-glue/tools/mcx-kms.1 sip-glue/tools/mcx-mikey.1
 dist_noinst_SCRIPTS += sip-glue/tools/test_tools.sh \
 	sip-glue/tools/test_mikey_kinds.sh \
+	sip-glue/tools/test_kms_attack.sh \
 	sip-glue/tools/test_kms_pg.sh sip-glue/tools/test_kms_proxy.sh \
 	sip-glue/tools/test_kms_sec.sh sip-glue/tools/test_kms_serve.sh
 TESTS += sip-glue/tools/test_tools.sh sip-glue/tools/test_mikey_kinds.sh \
-	sip-glue/tools/test_kms_proxy.sh \
+	sip-glue/tools/test_kms_attack.sh sip-glue/tools/test_kms_proxy.sh \
 	sip-glue/tools/test_kms_sec.sh sip-glue/tools/test_kms_serve.sh \
 	sip-glue/tools/test_kms_pg.sh
 # ---- end of mcx-kms, mcx-mikey

@@ -510,7 +510,8 @@ for change in "UPDATE audit SET uri = 'sip:eve@mc.test' WHERE seq = 5" \
     has err 'does not hold'
 done
 rm -rf forged && cp -r kms forged
-sqlite3 forged/kms.sqlite "DELETE FROM audit WHERE seq > $((n - 2))"
+# An issue: that a user is added the tables say as well.
+sqlite3 forged/kms.sqlite "DELETE FROM audit WHERE seq = $n"
 want 0 "$KMS" audit forged --key-file key
 want 1 "$KMS" audit forged --key-file key --head "$mac"
 has err 'cut off'
