@@ -32,6 +32,10 @@ TESTS += sip-glue/tools/test_tools.sh sip-glue/tools/test_mikey_kinds.sh \
 	sip-glue/tools/test_kms_pg.sh
 # ---- end of mcx-kms, mcx-mikey
 
+# ---- mcx.conf(5) and the settings that there are.
+dist_noinst_SCRIPTS += sip-glue/tools/test_man.pl
+TESTS += sip-glue/tools/test_man.pl
+
 # ---- mcx-keys: the core and the store's file.
 bin_PROGRAMS += mcx-keys
 mcx_keys_SOURCES = \
