@@ -16,10 +16,10 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/keys/x509.c
 
 if HAVE_CMOCKA
-check_PROGRAMS += test_due test_keys test_oom test_replay test_ring test_seal
-TESTS += test_due test_keys test_oom test_replay test_ring test_seal
-check_PROGRAMS += test_x509
-TESTS += test_x509
+KEYS_TESTS = test_due test_keys test_life test_oom test_replay test_ring \
+	test_seal test_x509
+check_PROGRAMS += $(KEYS_TESTS)
+TESTS += $(KEYS_TESTS)
 test_x509_SOURCES = modules/core/keys/test_x509.c
 test_x509_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_x509_LDADD = $(CORE_TEST_LIBS) -lcrypto
@@ -35,6 +35,9 @@ test_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
 test_keys_SOURCES = modules/core/keys/test_keys.c
 test_keys_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_keys_LDADD = $(CORE_TEST_LIBS)
+test_life_SOURCES = modules/core/keys/test_life.c
+test_life_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_life_LDADD = $(CORE_TEST_LIBS)
 test_ring_SOURCES = modules/core/keys/test_ring.c
 test_ring_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_ring_LDADD = $(CORE_TEST_LIBS)

@@ -481,7 +481,8 @@ mcx_keys_stage_group(struct mcx_keys *keys, struct mcx_key_msg *km,
 
         one = *km;
         which = km->params.n_groups ? km->params.group[i] : group;
-        if (!text_ends(which, sizeof owner.mc_id)) {
+        if (!text_ends(which, km->params.n_groups ? MCX_GROUP_ID_MAX
+                                                  : sizeof owner.mc_id)) {
             err = MCX_E_ARG;
             break;
         }

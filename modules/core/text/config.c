@@ -288,30 +288,22 @@ put_set(struct table *t, struct section *section, const struct setting *s)
     t->n_set++;
 }
 
-/* Finds or adds a section; with 'origin' NULL one that nobody wrote.  NULL
- * without memory. */
+/* Finds or adds a section; with 'origin' NULL one that nobody wrote, which
+ * move_section() lists when somebody does.  NULL without memory. */
 static struct section *
 need_section(struct table *t, const char *name, const char *origin, int line)
 {
     struct section s = { .line = line, .listed = origin && *name };
     struct section *found = find_section(t, name);
 
-    if (found && (found->listed || !s.listed)) {
+    if (found) {
         return found;
     }
     s.name = copy_n(name, strlen(name));
     s.origin = copy_n(origin ? origin : "", origin ? strlen(origin) : 0);
-    if (!s.name || !s.origin || (!found && !reserve_all(t, 0, 1))) {
+    if (!s.name || !s.origin || !reserve_all(t, 0, 1)) {
         section_free(&s);
         return NULL;
-    }
-    if (found) { /* it was checked before anybody wrote it */
-        free(found->origin);
-        free(s.name);
-        found->origin = s.origin;
-        found->line = line;
-        found->listed = true;
-        return found;
     }
     t->sec[t->n_sec] = s;
     index_put(&t->secs, hash_of(0, s.name), t->n_sec);

@@ -454,6 +454,23 @@ test_checked_first(void **state)
     assert_int_equal(load(c, "[late]\n"), MCX_OK);
     mcx_config_sections(c, count_section, &n);
     assert_int_equal(n, 1);
+    assert_int_equal(load(c, "\n[late]\n"), MCX_OK); /* and stays line 1 */
+    mcx_config_sections(c, count_section, &n);
+    assert_int_equal(n, 2);
+    mcx_config_free(c);
+}
+
+/* An option of a type that does not exist takes no value at all. */
+static void
+test_no_such_type(void **state)
+{
+    static const struct mcx_opt odd = { "a", (enum mcx_opt_type)99, NULL, 0,
+                                        0, NULL, "" };
+    struct mcx_config *c = make("a = 1\n");
+
+    (void)state;
+    assert_int_equal(mcx_config_check(c, "", &odd, 1, &text), MCX_E_CONFIG);
+    assert_non_null(strstr(text.s, "alice.conf:1: "));
     mcx_config_free(c);
 }
 
@@ -471,6 +488,7 @@ main(void)
         cmocka_unit_test(test_long),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_checked_first),
+        cmocka_unit_test(test_no_such_type),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
