@@ -1,12 +1,15 @@
 /* test_base.c -- floor 0: base64, hexadecimal, times, cursors, errors, the
  * log, guarded memory, and the system's files. */
 #include <config.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -709,6 +712,131 @@ test_files(void **state)
     free(big);
 }
 
+/* What a write can meet: a name too long, a folder of that name, no room for
+ * the file.  Nothing temporary is left. */
+static void
+test_write_fails(void **state)
+{
+    const struct mcx_env *env = mcx_env_system();
+    char dir[] = "test_base.XXXXXX", path[64], *got = NULL;
+    static char endless[4096];
+    static uint8_t big[65536];
+    struct rlimit was, few;
+    size_t n = 0;
+
+    (void)state;
+    memset(endless, 'n', sizeof endless - 1);
+    assert_int_equal(env->write_file(env->ctx, endless, mcx_bytes("x", 1),
+                                     0600), MCX_E_TOOBIG);
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/f", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(env->write_file(env->ctx, path, mcx_bytes("x", 1), 0600),
+                     MCX_E_IO);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(env->write_file(env->ctx, path, mcx_bytes("old", 3),
+                                     0600), MCX_OK);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    few = was;
+    few.rlim_cur = 4096;
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+    assert_int_equal(env->write_file(env->ctx, path,
+                                     mcx_bytes(big, sizeof big), 0600),
+                     MCX_E_IO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    assert_int_equal(env->read_file(env->ctx, path, 10, &got, &n), MCX_OK);
+    assert_string_equal(got, "old");
+    free(got);
+    got = NULL;
+    /* A file that is too long and yet fits the first read. */
+    assert_int_equal(env->read_file(env->ctx, path, 2, &got, &n),
+                     MCX_E_TOOBIG);
+    assert_null(got);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+/* A pipe that somebody fills while signals come. */
+static pthread_t reader;
+static char fifo[64];
+static int fifo_fd;
+
+static void
+on_signal(int no)
+{
+    (void)no;
+}
+
+static void *
+fill_slowly(void *arg)
+{
+    const struct timespec some = { 0, 5000000 };
+    int i;
+
+    for (i = 0; i < 20; i++) {
+        (void)nanosleep(&some, NULL);
+        (void)pthread_kill(reader, SIGUSR1);
+    }
+    (void)nanosleep(&some, NULL);
+    if (write(fifo_fd, "from a pipe", 11) != 11) {
+        return NULL;
+    }
+    (void)close(fifo_fd);
+    return arg;
+}
+
+static void
+test_interrupted(void **state)
+{
+    const struct mcx_env *env = mcx_env_system();
+    struct sigaction act = { .sa_handler = on_signal }, was;
+    char dir[] = "test_base.XXXXXX", *got = NULL;
+    pthread_t t;
+    size_t n = 0;
+    void *done = NULL;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(fifo, sizeof fifo, "%s/p", dir);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    fifo_fd = open(fifo, O_RDWR | O_CLOEXEC); /* so that nobody waits */
+    assert_true(fifo_fd >= 0);
+    assert_int_equal(sigaction(SIGUSR1, &act, &was), 0);
+    reader = pthread_self();
+    assert_int_equal(pthread_create(&t, NULL, fill_slowly, fifo), 0);
+    assert_int_equal(env->read_file(env->ctx, fifo, 100, &got, &n), MCX_OK);
+    assert_string_equal(got, "from a pipe");
+    free(got);
+    assert_int_equal(pthread_join(t, &done), 0);
+    assert_non_null(done);
+    assert_int_equal(sigaction(SIGUSR1, &was, NULL), 0);
+    assert_int_equal(unlink(fifo), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+/* A line of the log, on standard error. */
+static void
+test_log_line(void **state)
+{
+    const struct mcx_env *env = mcx_env_system();
+    char name[] = "test_base.XXXXXX", line[80] = "";
+    int to = mkstemp(name), was = dup(STDERR_FILENO);
+
+    (void)state;
+    assert_true(to >= 0 && was >= 0);
+    (void)fflush(stderr);
+    assert_true(dup2(to, STDERR_FILENO) >= 0);
+    env->log(env->ctx, MCX_AREA_KEYS, 3, "a line");
+    (void)fflush(stderr);
+    assert_true(dup2(was, STDERR_FILENO) >= 0);
+    assert_true(pread(to, line, sizeof line - 1, 0) > 0);
+    assert_string_equal(line, "keys: a line\n");
+    (void)close(to);
+    (void)close(was);
+    assert_int_equal(unlink(name), 0);
+}
+
 static void
 test_clock(void **state)
 {
@@ -744,6 +872,9 @@ main(void)
         cmocka_unit_test(test_guard_wipes),
         cmocka_unit_test(test_guard_pages),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_write_fails),
+        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_log_line),
         cmocka_unit_test(test_clock),
     };
 

@@ -55,8 +55,9 @@ bench_mikey_SOURCES = test-scenarios/bench/bench_mikey.c
 bench_mikey_LDADD = libmcx-core-all.la
 
 if HAVE_CMOCKA
-MIKEY_TESTS = test_batch test_families test_gsk test_hand test_kinds \
-	test_mikey_oom test_open test_params test_parse test_prf test_psk
+MIKEY_TESTS = test_batch test_edges test_families test_gsk test_hand \
+	test_kinds test_mikey_oom test_open test_params test_parse test_prf \
+	test_psk
 check_PROGRAMS += $(MIKEY_TESTS)
 TESTS += $(MIKEY_TESTS)
 test_batch_SOURCES = modules/core/mikey/test_batch.c \
@@ -64,6 +65,11 @@ test_batch_SOURCES = modules/core/mikey/test_batch.c \
 	modules/core/mikey/test_world.h
 test_batch_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_batch_LDADD = $(CORE_TEST_LIBS)
+test_edges_SOURCES = modules/core/mikey/test_edges.c \
+	modules/core/mikey/test_env.h \
+	modules/core/mikey/test_world.h
+test_edges_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_edges_LDADD = $(CORE_TEST_LIBS)
 test_families_SOURCES = modules/core/mikey/test_families.c \
 	modules/core/mikey/test_env.h \
 	modules/core/mikey/test_world.h

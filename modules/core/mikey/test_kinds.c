@@ -127,6 +127,30 @@ made_up_kind(void **state)
     mcx_keys_free(keys);
 }
 
+/* Key parameters that the row of the kind does not have: a peer's SDP IDs,
+ * called key parameters under a good signature. */
+static void
+params_of_no_use(void **state)
+{
+    static struct mcx_key_msg km;
+    static uint8_t buf[ROOM];
+    struct mcx_build how = plan(XTK, ALICE, BOB);
+    struct mcx_open o = rules(BOB, ALICE);
+    struct mcx_bytes b;
+    size_t at;
+
+    (void)state;
+    rewind_clock();
+    how.peer = MCX_PEER_SDP_IDS;
+    b = build(buf, &how, NULL);
+    opens(&km, b, &o);
+    at = at_of(b, MCX_PL_EXT, 0);
+    assert_int_equal(buf[at + 1], MCX_EXT_SDP_IDS);
+    buf[at + 1] = MCX_EXT_KEY_PARAMS;
+    resign(buf, b.n, ALICE);
+    refuses(b, &o, MCX_R_KEY_PARAMS, "EXT");
+}
+
 /* Every tag without a row, and the rows that no SAKKE message carries. */
 static void
 tags_without_a_row(void **state)
@@ -203,6 +227,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_agree),
         cmocka_unit_test(made_up_kind),
+        cmocka_unit_test(params_of_no_use),
         cmocka_unit_test(tags_without_a_row),
         cmocka_unit_test(mkfc_forms),
         cmocka_unit_test(v_bit),

@@ -468,7 +468,7 @@ run_on(uint8_t *stack, mcx_err (*fn)(void))
 }
 
 /* The search itself finds what is there. */
-static mcx_err
+__attribute__((noinline)) static mcx_err
 do_leak(void)
 {
     volatile uint8_t copy[64] = { 0 }, *to;
@@ -485,6 +485,29 @@ do_leak(void)
     }
     free(block);
     return MCX_OK;
+}
+
+/* And not what was wiped afterwards, some way down: a sanitizer puts much of
+ * its own around the frame that wipes. */
+__attribute__((noinline)) static mcx_err
+do_leak_below(void)
+{
+    volatile uint8_t gap[8192];
+    mcx_err err;
+
+    gap[0] = 0;
+    err = do_leak();
+    gap[sizeof gap - 1] = gap[0];
+    return err;
+}
+
+static mcx_err
+do_leak_and_wipe(void)
+{
+    mcx_err err = do_leak_below();
+
+    mcx_wipe_stack();
+    return err;
 }
 
 static void
@@ -516,6 +539,9 @@ nothing_left(void **state)
     run_on(stack, do_leak);
     watching = false;
     assert_true(lost > 0 && keys_in(stack, STACK) > 0);
+    memset(stack, 0, STACK);
+    run_on(stack, do_leak_and_wipe);
+    assert_int_equal(keys_in(stack, STACK), 0);
     free(stack);
     mcx_key_msg_wipe(&w.staged);
 }

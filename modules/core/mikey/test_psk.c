@@ -14,7 +14,7 @@
 #include "test_env.h"
 
 #define F "mikey-psk-computed"
-enum { ROOM = 1024 };
+enum { ROOM = 4096 };
 
 static char *
 path(char buf[80], size_t i, const char *name)
@@ -207,6 +207,8 @@ response_to_another(void **state)
     assert_string_equal(why.payload, "T");
 }
 
+static uint8_t seal_alg = MCX_ENCR_AES_CM_128; /* what KEMAC calls it */
+
 /* Writes to 'out' a message like vector 1's, carrying 'plain' as its key data,
  * with a right MAC; SIGN (129 octets of nothing) behind it when 'sign'. */
 static struct mcx_bytes
@@ -215,7 +217,7 @@ seal(uint8_t out[ROOM], const struct pair *p, struct mcx_bytes plain,
 {
     const struct mcx_mikey_msg *m = &p->init;
     struct mcx_wr wr = mcx_wr(out, ROOM);
-    uint8_t key[16], auth[20], salt[14], iv[16] = { 0 }, sealed[256],
+    uint8_t key[16], auth[20], salt[14], iv[16] = { 0 }, sealed[2048],
         none[MCX_ECCSI_SIG_SIZE] = { 0 };
     struct mcx_bytes covered;
     struct mcx_hmac *h = NULL;
@@ -252,7 +254,7 @@ seal(uint8_t out[ROOM], const struct pair *p, struct mcx_bytes plain,
     EVP_CIPHER_CTX_free(ctx);
     mcx_wr_bytes(&wr, mcx_bytes(m->octets.p, m->kemac.at));
     mcx_wr_u8(&wr, sign ? MCX_PL_SIGN : MCX_PL_LAST);
-    mcx_wr_u8(&wr, 1);
+    mcx_wr_u8(&wr, seal_alg);
     mcx_wr_bytes_len(&wr, mcx_bytes(sealed, plain.n), 2);
     mcx_wr_u8(&wr, 1);
     covered = mcx_bytes(out, wr.at);
@@ -330,6 +332,97 @@ key_data(void **state)
     }
 }
 
+/* Under a right MAC: key data longer than there is room for, too much of it,
+ * and a cipher that nobody has. */
+static void
+too_large(void **state)
+{
+    static const struct {
+        uint8_t type_kv;
+        size_t key_n, salt_n, from_n, to_n;
+        mcx_reason reason;
+    } rows[] = {
+        { 0x00, MCX_TGK_MAX, 0, 0, 0, MCX_R_NONE },
+        { 0x00, MCX_TGK_MAX + 1, 0, 0, 0, MCX_R_TOO_LARGE },
+        { 0x10, 16, MCX_TGK_MAX, 0, 0, MCX_R_NONE },
+        { 0x10, 16, MCX_TGK_MAX + 1, 0, 0, MCX_R_TOO_LARGE },
+        { 0x02, 16, 0, 8, 8, MCX_R_NONE },
+        { 0x02, 16, 0, 9, 0, MCX_R_TOO_LARGE },
+        { 0x02, 16, 0, 0, 9, MCX_R_TOO_LARGE },
+    };
+    static const uint8_t octets[255] = { 1 };
+    static struct pair p;
+    static uint8_t out[ROOM], plain[2048];
+    MCX_SECRET(mcx_psk_keys, keys);
+    struct mcx_wr wr;
+    size_t i, k, n;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wr = mcx_wr(plain, sizeof plain);
+        mcx_wr_u8(&wr, MCX_PL_LAST);
+        mcx_wr_u8(&wr, rows[i].type_kv);
+        mcx_wr_bytes_len(&wr, mcx_bytes(octets, rows[i].key_n), 2);
+        if (rows[i].type_kv & 0x10) {
+            mcx_wr_bytes_len(&wr, mcx_bytes(octets, rows[i].salt_n), 2);
+        }
+        if (rows[i].type_kv & 0x02) {
+            mcx_wr_bytes_len(&wr, mcx_bytes(octets, rows[i].from_n), 1);
+            mcx_wr_bytes_len(&wr, mcx_bytes(octets, rows[i].to_n), 1);
+        }
+        load(&p, 1);
+        assert_int_equal(
+            mcx_mikey_parse(&p.init,
+                            seal(out, &p, mcx_bytes(plain, wr.at), false),
+                            NULL),
+            MCX_OK);
+        if (rows[i].reason != MCX_R_NONE) {
+            refused(&p, rows[i].reason);
+            continue;
+        }
+        assert_int_equal(mcx_psk_open(&keys, &p.init, p.psk, NULL), MCX_OK);
+        assert_int_equal(keys.k[0].key_n, rows[i].key_n);
+        assert_int_equal(keys.k[0].salt_n, rows[i].salt_n);
+        assert_int_equal(keys.k[0].valid_from_n, rows[i].from_n);
+    }
+    for (k = MCX_KEYDATA_MAX; k <= MCX_KEYDATA_MAX + 1; k++) {
+        wr = mcx_wr(plain, sizeof plain);
+        for (i = 0; i < k; i++) {
+            mcx_wr_u8(&wr, i + 1 < k ? MCX_PL_KEYDATA : MCX_PL_LAST);
+            mcx_wr_u8(&wr, 0);
+            mcx_wr_bytes_len(&wr, mcx_bytes(octets, 16), 2);
+        }
+        load(&p, 1);
+        assert_int_equal(
+            mcx_mikey_parse(&p.init,
+                            seal(out, &p, mcx_bytes(plain, wr.at), false),
+                            NULL),
+            MCX_OK);
+        if (k == MCX_KEYDATA_MAX) {
+            assert_int_equal(mcx_psk_open(&keys, &p.init, p.psk, NULL),
+                             MCX_OK);
+            assert_int_equal(keys.n, k);
+        } else {
+            refused(&p, MCX_R_TOO_LARGE);
+        }
+    }
+    load(&p, 1);
+    assert_int_equal(
+        mcx_mikey_parse(&p.init,
+                        seal(out, &p, mcx_bytes(plain, 1025), false), NULL),
+        MCX_OK);
+    refused(&p, MCX_R_TOO_LARGE);
+    load(&p, 1);
+    n = vec_hex(F, "key_data_subpayloads[0].octets", plain, sizeof plain);
+    seal_alg = 2; /* AES-KW-128 */
+    assert_int_equal(
+        mcx_mikey_parse(&p.init, seal(out, &p, mcx_bytes(plain, n), false),
+                        NULL),
+        MCX_OK);
+    refused(&p, MCX_R_POLICY_PARAM);
+    seal_alg = MCX_ENCR_AES_CM_128;
+}
+
 /* A signed GSK message: SIGN behind KEMAC, the MAC ends at its own field. */
 static void
 signed_gsk(void **state)
@@ -365,6 +458,7 @@ main(void)
         cmocka_unit_test(null_algorithms),
         cmocka_unit_test(response_to_another),
         cmocka_unit_test(key_data),
+        cmocka_unit_test(too_large),
         cmocka_unit_test(signed_gsk),
     };
 
