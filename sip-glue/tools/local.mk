@@ -32,6 +32,10 @@ TESTS += sip-glue/tools/test_tools.sh sip-glue/tools/test_mikey_kinds.sh \
 	sip-glue/tools/test_kms_pg.sh
 # ---- end of mcx-kms, mcx-mikey
 
+# ---- transport keys, and two servers over one PostgreSQL.
+dist_noinst_SCRIPTS += sip-glue/tools/test_kms_pg_sec.sh
+TESTS += sip-glue/tools/test_kms_pg_sec.sh
+
 # ---- mcx.conf(5) and the settings that there are.
 dist_noinst_SCRIPTS += sip-glue/tools/test_man.pl
 TESTS += sip-glue/tools/test_man.pl
