@@ -301,10 +301,28 @@ MCX_API mcx_err mcx_x509_sign(uint8_t sig[MCX_X509_SIG_SIZE],
  * MCX_E_TOOBIG. */
 MCX_API mcx_err mcx_x509_der(uint8_t *out, size_t *n,
                              struct mcx_bytes pem) MCX_MUST_USE;
-/* Did 'uri' sign 'text'?  The certificate 'der' must lead to one of 'ca_pem'
- * at 'now_unix' without others in between, may be used for signatures, has
- * 'uri' among its subjectAltName URIs, octet for octet, and a P-256 key.
- * MCX_E_AUTH: no; MCX_E_CONFIG: no certificate in 'ca_pem'; MCX_E_NOMEM. */
+/* Judges a PEM file before it is used: of 'kind' alone, every block whole.
+ * Text between blocks is passed over.  MCX_E_CONFIG and 'fault',
+ * MCX_E_NOMEM. */
+enum mcx_x509_kind { MCX_X509_CERTS, MCX_X509_CRLS };
+struct mcx_x509_fault {
+    int line;         /* where the block begins; 0: the file as a whole */
+    unsigned block;   /* counted from 1 */
+    const char *what; /* static words   */
+};
+MCX_API mcx_err mcx_x509_pem_check(struct mcx_bytes pem,
+                                   enum mcx_x509_kind kind,
+                                   struct mcx_x509_fault *fault) MCX_MUST_USE;
+/* Did 'uri' sign 'text'?  The certificate 'der' must lead to a root among
+ * those of 'ca_pem' at 'now_unix', with none in between that is not there,
+ * too, and nothing on the way weaker than 112 bits.  It is no authority's; its
+ * keyUsage, when it has one, has digitalSignature, its extendedKeyUsage, when
+ * it has one, anyExtendedKeyUsage or id-kp-sipDomain (RFC 5924); 'uri' is
+ * among its subjectAltName URIs, octet for octet; its key is one of P-256.
+ * When 'ca_pem' holds CRLs as well, every authority on the way has to have one
+ * there that is in force, and none of the certificates is in it.
+ * MCX_E_AUTH: no; MCX_E_CONFIG: no certificate in 'ca_pem', or a block of it
+ * is damaged, or something else; MCX_E_NOMEM. */
 MCX_API mcx_err mcx_x509_verify(struct mcx_bytes ca_pem, struct mcx_bytes der,
                                 const char *uri, int64_t now_unix,
                                 struct mcx_bytes text,

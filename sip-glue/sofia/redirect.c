@@ -9,8 +9,9 @@
  * message that was sent.
  *
  * Signatures (X.509, D.4): ours when `redirect-cert` and `redirect-key` are
- * set; of others, against `redirect-ca`, unless `redirect-unsigned = yes`.
- * One is judged on the loop, at most once for a request of ours; ours are
+ * set; of others, against `redirect-ca` and the CRLs of `redirect-crl`, read
+ * anew each time since they end, unless `redirect-unsigned = yes`.  One is
+ * judged on the loop, at most once for a request of ours; ours are
  * made on the pool, where the refusal was found. */
 #include <config.h>
 #include <stdio.h>
@@ -29,10 +30,10 @@ is_yes(mcx_t *mcx, const char *name, bool fallback)
 
 /* ---- settings ---------------------------------------------------------- */
 
-enum { PEM_MAX = 65536 };
+enum { PEM_MAX = 65536, CRL_MAX = 1048576 };
 
 static mcx_err
-read_pem(struct mcxs_pem *out, mcx_t *mcx, const char *name,
+read_pem(struct mcxs_pem *out, mcx_t *mcx, const char *name, size_t max,
          struct mcx_text *text)
 {
     const char *path = mcx_setting(mcx, NULL, name);
@@ -42,7 +43,7 @@ read_pem(struct mcxs_pem *out, mcx_t *mcx, const char *name,
     if (!path) {
         return MCX_OK;
     }
-    if (mcx->env->read_file(mcx->env->ctx, path, PEM_MAX, &s, &n) == MCX_OK
+    if (mcx->env->read_file(mcx->env->ctx, path, max, &s, &n) == MCX_OK
         && n > 0) {
         out->p = mcx_guard_new(n);
     }
@@ -65,14 +66,85 @@ pem(const struct mcxs_pem *p)
     return mcx_bytes(p->p, p->n);
 }
 
+/* One of authorities or of CRLs: whole, or none of it. */
+static mcx_err
+read_trust(struct mcxs_pem *out, mcx_t *mcx, const char *name,
+           enum mcx_x509_kind kind, struct mcx_text *text)
+{
+    struct mcxs_pem file = { NULL, 0 };
+    struct mcx_x509_fault fault = { 0, 0, "" };
+    mcx_err err;
+
+    err = read_pem(&file, mcx, name, kind == MCX_X509_CRLS ? CRL_MAX : PEM_MAX,
+                   text);
+    if (err == MCX_OK && file.p) {
+        err = mcx_x509_pem_check(pem(&file), kind, &fault);
+    }
+    if (err == MCX_E_CONFIG && file.p) {
+        const char *path = mcx_setting(mcx, NULL, name);
+
+        if (fault.line > 0) {
+            snprintf(text->s, sizeof text->s, "%s = %.200s: block %u, line "
+                     "%d: %s", name, path, fault.block, fault.line,
+                     fault.what);
+        } else {
+            snprintf(text->s, sizeof text->s, "%s = %.200s: %s", name, path,
+                     fault.what);
+        }
+    } else if (err == MCX_E_NOMEM) {
+        snprintf(text->s, sizeof text->s, "%s: no memory", name);
+    }
+    if (err == MCX_OK) {
+        *out = file;
+    } else {
+        mcx_guard_free(file.p);
+    }
+    return err;
+}
+
+/* The authorities and, if there shall be some, the CRLs of now. */
+static mcx_err
+read_all_trust(struct mcxs_pem *out, mcx_t *mcx, struct mcx_text *text)
+{
+    struct mcxs_pem crl = { NULL, 0 };
+    mcx_err err = MCX_OK;
+
+    *out = (struct mcxs_pem) { NULL, 0 };
+    MCX_TRY(read_trust(&crl, mcx, "redirect-crl", MCX_X509_CRLS, text));
+    out->n = mcx->krr_ca.n + crl.n + 1;
+    out->p = mcx_guard_new(out->n);
+    if (out->p) {
+        memcpy(out->p, mcx->krr_ca.p, mcx->krr_ca.n);
+        out->p[mcx->krr_ca.n] = '\n'; /* its last line may not have ended */
+        if (crl.n > 0) {
+            memcpy(out->p + mcx->krr_ca.n + 1, crl.p, crl.n);
+        }
+    } else {
+        snprintf(text->s, sizeof text->s, "no memory");
+        err = MCX_E_NOMEM;
+    }
+    mcx_guard_free(crl.p);
+    return err;
+}
+
 mcx_err
 mcxs_redirect_start(mcx_t *mcx, struct mcx_text *text)
 {
     uint8_t sig[MCX_X509_SIG_SIZE];
+    struct mcxs_pem crl = { NULL, 0 };
+    bool has_crl;
 
-    MCX_TRY(read_pem(&mcx->krr_ca, mcx, "redirect-ca", text));
-    MCX_TRY(read_pem(&mcx->krr_cert, mcx, "redirect-cert", text));
-    MCX_TRY(read_pem(&mcx->krr_key, mcx, "redirect-key", text));
+    MCX_TRY(read_trust(&mcx->krr_ca, mcx, "redirect-ca", MCX_X509_CERTS,
+                       text));
+    MCX_TRY(read_trust(&crl, mcx, "redirect-crl", MCX_X509_CRLS, text));
+    has_crl = crl.p != NULL;
+    mcx_guard_free(crl.p); /* the one of then will be read then */
+    if (has_crl && !mcx->krr_ca.p) {
+        snprintf(text->s, sizeof text->s, "redirect-crl without redirect-ca");
+        return MCX_E_CONFIG;
+    }
+    MCX_TRY(read_pem(&mcx->krr_cert, mcx, "redirect-cert", PEM_MAX, text));
+    MCX_TRY(read_pem(&mcx->krr_key, mcx, "redirect-key", PEM_MAX, text));
     if (!mcx->krr_cert.p != !mcx->krr_key.p) {
         snprintf(text->s, sizeof text->s,
                  "redirect-cert and redirect-key: both or neither");
@@ -324,6 +396,7 @@ check_signature(const struct mcxs_out *o, const struct mcx_krr *krr,
 {
     mcx_t *mcx = o->mcx;
     struct mcx_text text = { "no redirect-ca is set" };
+    struct mcxs_pem trust = { NULL, 0 };
     mcx_err err = MCX_E_POLICY;
 
     if (is_yes(mcx, "redirect-unsigned", false)) {
@@ -332,8 +405,13 @@ check_signature(const struct mcxs_out *o, const struct mcx_krr *krr,
     if (strcmp(krr->entity, krr->receiver) != 0) {
         snprintf(text.s, sizeof text.s, "it is not the receiver's own");
     } else if (mcx->krr_ca.p) {
-        err = mcx_krr_verify(xml, krr->entity, pem(&mcx->krr_ca),
-                             mcx->env->unix_ms(mcx->env->ctx) / 1000, &text);
+        err = read_all_trust(&trust, mcx, &text);
+        if (err == MCX_OK) {
+            err = mcx_krr_verify(xml, krr->entity, pem(&trust),
+                                 mcx->env->unix_ms(mcx->env->ctx) / 1000,
+                                 &text);
+        }
+        mcx_guard_free(trust.p);
     }
     if (err == MCX_OK || err == MCX_E_NOMEM) {
         return err;

@@ -43,6 +43,8 @@ struct app_program {
       "KMSs that a redirect response may send us to" },                       \
     { "redirect-ca", MCX_OPT_PATH, NULL, 0, 0, NULL,                          \
       "PEM file of authorities for signatures of redirect responses" },       \
+    { "redirect-crl", MCX_OPT_PATH, NULL, 0, 0, NULL,                         \
+      "PEM file of their CRLs, read whenever one is needed" },                \
     { "redirect-cert", MCX_OPT_PATH, NULL, 0, 0, NULL,                        \
       "PEM file with the certificate that signs our own" },                   \
     { "redirect-key", MCX_OPT_PATH, NULL, 0, 0, NULL,                         \

@@ -388,6 +388,307 @@ unknown_critical(void **state)
     ASN1_OCTET_STRING_free(value);
 }
 
+/* ---- what a certificate is for ----------------------------------------- */
+
+static void
+purposes(void **state)
+{
+    static const struct {
+        struct extra extra[2];
+        mcx_err err;
+    } rows[] = {
+        { { { NID_basic_constraints, "CA:FALSE" } }, MCX_OK },
+        { { { NID_basic_constraints, "critical,CA:FALSE" },
+            { NID_key_usage, "critical,digitalSignature" } }, MCX_OK },
+        { { { NID_key_usage, "digitalSignature,keyAgreement" } }, MCX_OK },
+        { { { NID_ext_key_usage, "1.3.6.1.5.5.7.3.20" } }, MCX_OK },
+        { { { NID_ext_key_usage, "serverAuth,1.3.6.1.5.5.7.3.20" } },
+          MCX_OK },
+        { { { NID_ext_key_usage, "anyExtendedKeyUsage" } }, MCX_OK },
+        /* An authority below the authority: it may name anybody. */
+        { { { NID_basic_constraints, CA_TRUE } }, MCX_E_AUTH },
+        { { { NID_basic_constraints, "CA:TRUE,pathlen:0" },
+            { NID_key_usage, "digitalSignature,keyCertSign" } },
+          MCX_E_AUTH },
+        { { { NID_basic_constraints, "CA:TRUE" },
+            { NID_key_usage, "digitalSignature" } }, MCX_E_AUTH },
+        { { { NID_key_usage, "digitalSignature,keyCertSign" } },
+          MCX_E_AUTH },
+        { { { NID_netscape_cert_type, "objCA" } }, MCX_E_AUTH },
+        /* Keys for something else. */
+        { { { NID_key_usage, "keyAgreement" } }, MCX_E_AUTH },
+        { { { NID_key_usage, "nonRepudiation" } }, MCX_E_AUTH },
+        { { { NID_ext_key_usage, "serverAuth" } }, MCX_E_AUTH },
+        { { { NID_ext_key_usage, "serverAuth,clientAuth" },
+            { NID_key_usage, "digitalSignature" } }, MCX_E_AUTH },
+        { { { NID_ext_key_usage, "critical,emailProtection" } },
+          MCX_E_AUTH },
+        { { { NID_ext_key_usage, "1.3.6.1.5.5.7.3.200" } }, MCX_E_AUTH },
+    };
+    const struct cert *ca = authority("ca");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct spec s = { .name = "leaf", .by = ca, .curve = "P-256",
+                          .extra = { { NID_subject_alt_name, SAN } } };
+        mcx_err err;
+
+        memcpy(s.extra + 1, rows[i].extra, sizeof rows[i].extra);
+        err = verify(make(&s), ca, NULL, NULL);
+        if (err != rows[i].err) {
+            fail_msg("row %zu: %s", i, mcx_err_name(err));
+        }
+    }
+}
+
+/* Two EKUs, or one that is none, are not the same as none. */
+static void
+doubled(void **state)
+{
+    static const int nids[] = { NID_ext_key_usage, NID_key_usage,
+                                NID_subject_alt_name,
+                                NID_basic_constraints };
+    const struct cert *ca = authority("ca");
+    ASN1_OCTET_STRING *junk = ASN1_OCTET_STRING_new();
+
+    (void)state;
+    assert_non_null(junk);
+    assert_int_equal(ASN1_OCTET_STRING_set(junk, (const uint8_t *)"\1\2\3",
+                                           3), 1);
+    for (size_t i = 0; i < sizeof nids / sizeof *nids; i++) {
+        const char *good = nids[i] == NID_ext_key_usage
+                               ? "anyExtendedKeyUsage"
+                           : nids[i] == NID_key_usage ? "digitalSignature"
+                           : nids[i] == NID_subject_alt_name ? SAN
+                                                             : "CA:FALSE";
+        struct spec s = { .name = "leaf", .by = ca, .curve = "P-256",
+                          .extra = { { NID_subject_alt_name, SAN },
+                                     { nids[i], good } } };
+        X509_EXTENSION *ext = X509_EXTENSION_create_by_NID(NULL, nids[i], 0,
+                                                           junk);
+        struct cert *c;
+        BIO *bio;
+
+        if (nids[i] != NID_subject_alt_name) {
+            assert_int_equal(verify(make(&s), ca, NULL, NULL), MCX_OK);
+            s.extra[2] = s.extra[1];
+        }
+        assert_int_equal(verify(make(&s), ca, NULL, NULL), MCX_E_AUTH);
+        s.extra[1].nid = s.extra[2].nid = 0;
+        (void)make(&s);
+        c = &made[n_made - 1];
+        assert_int_equal(X509_add_ext(c->x, ext, -1), 1);
+        assert_true(X509_sign(c->x, ca->key, EVP_sha256()));
+        bio = BIO_new(BIO_s_mem());
+        assert_int_equal(PEM_write_bio_X509(bio, c->x), 1);
+        pem_of(c->pem, sizeof c->pem, bio);
+        assert_int_equal(verify(c, ca, NULL, NULL), MCX_E_AUTH);
+        X509_EXTENSION_free(ext);
+    }
+    ASN1_OCTET_STRING_free(junk);
+}
+
+/* ---- revoked ----------------------------------------------------------- */
+
+/* 'to' 0: no nextUpdate. */
+static void
+crl_of(char out[2048], const struct cert *by, const struct cert *revoked,
+       int64_t from, int64_t to, const EVP_MD *md)
+{
+    X509_CRL *crl = X509_CRL_new();
+    ASN1_TIME *t = ASN1_TIME_set(NULL, from);
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    assert_true(crl && t && bio);
+    assert_int_equal(X509_CRL_set_version(crl, 1), 1);
+    X509_CRL_set_issuer_name(crl, X509_get_subject_name(by->x));
+    X509_CRL_set1_lastUpdate(crl, t);
+    if (revoked) {
+        X509_REVOKED *r = X509_REVOKED_new();
+
+        assert_non_null(r);
+        X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(revoked->x));
+        X509_REVOKED_set_revocationDate(r, t);
+        assert_int_equal(X509_CRL_add0_revoked(crl, r), 1);
+    }
+    if (to) {
+        assert_non_null(ASN1_TIME_set(t, to));
+        X509_CRL_set1_nextUpdate(crl, t);
+    }
+    assert_true(X509_CRL_sign(crl, by->key, md));
+    assert_int_equal(PEM_write_bio_X509_CRL(bio, crl), 1);
+    pem_of(out, 2048, bio);
+    ASN1_TIME_free(t);
+    X509_CRL_free(crl);
+}
+
+static mcx_err
+with_crls(const struct cert *c, const struct cert *ca, const char *more,
+          const char *crls, int64_t now)
+{
+    static char pem[5 * 4096];
+
+    snprintf(pem, sizeof pem, "%s%s%s", ca->pem, more, crls);
+    return verify_with(c, pem, now);
+}
+
+static void
+revoked(void **state)
+{
+    const struct cert *ca = authority("ca"), *other = authority("other");
+    const struct cert *c = leaf(ca), *d = leaf(ca);
+    char crl[2048];
+
+    (void)state;
+    crl_of(crl, ca, d, NOW - 60, NOW + 60, EVP_sha256());
+    assert_int_equal(with_crls(c, ca, "", crl, NOW), MCX_OK);
+    assert_int_equal(with_crls(d, ca, "", crl, NOW), MCX_E_AUTH);
+    assert_int_equal(with_crls(d, ca, "", "", NOW), MCX_OK);
+    /* In force is one that is neither old nor of tomorrow. */
+    assert_int_equal(with_crls(c, ca, "", crl, NOW + 61), MCX_E_AUTH);
+    assert_int_equal(with_crls(c, ca, "", crl, NOW - 61), MCX_E_AUTH);
+    /* Another authority's, and one under its name: */
+    crl_of(crl, other, NULL, NOW - 60, NOW + 60, EVP_sha256());
+    assert_int_equal(with_crls(c, ca, "", crl, NOW), MCX_E_AUTH);
+    crl_of(crl, leaf(ca), NULL, NOW - 60, NOW + 60, EVP_sha256());
+    assert_int_equal(with_crls(c, ca, "", crl, NOW), MCX_E_AUTH);
+    crl_of(crl, authority("ca"), NULL, NOW - 60, NOW + 60, EVP_sha256());
+    assert_int_equal(with_crls(c, ca, "", crl, NOW), MCX_E_AUTH);
+    /* Without an end, or with a hash of the last century. */
+    crl_of(crl, ca, NULL, NOW - 60, 0, EVP_sha256());
+    assert_int_equal(with_crls(c, ca, "", crl, NOW), MCX_E_CONFIG);
+    crl_of(crl, ca, NULL, NOW - 60, NOW + 60, EVP_sha1());
+    assert_int_equal(with_crls(c, ca, "", crl, NOW), MCX_E_CONFIG);
+}
+
+/* Each authority on the way has to have one. */
+static void
+revoked_middle(void **state)
+{
+    const struct cert *ca = authority("ca"), *c;
+    const struct cert *mid = middle("mid", ca, CA_TRUE,
+                                    "keyCertSign,cRLSign");
+    char root[2048], low[2048], both[4096];
+
+    (void)state;
+    c = leaf(mid);
+    crl_of(root, ca, NULL, NOW - 60, NOW + 60, EVP_sha256());
+    crl_of(low, mid, NULL, NOW - 60, NOW + 60, EVP_sha256());
+    snprintf(both, sizeof both, "%s%s", root, low);
+    assert_int_equal(with_crls(c, ca, mid->pem, both, NOW), MCX_OK);
+    assert_int_equal(with_crls(c, ca, mid->pem, root, NOW), MCX_E_AUTH);
+    assert_int_equal(with_crls(c, ca, mid->pem, low, NOW), MCX_E_AUTH);
+    crl_of(root, ca, mid, NOW - 60, NOW + 60, EVP_sha256());
+    snprintf(both, sizeof both, "%s%s", root, low);
+    assert_int_equal(with_crls(c, ca, mid->pem, both, NOW), MCX_E_AUTH);
+}
+
+/* ---- files ------------------------------------------------------------- */
+
+static struct mcx_x509_fault fault;
+
+static mcx_err
+check(const char *pem, enum mcx_x509_kind kind)
+{
+    memset(&fault, 0, sizeof fault);
+    return mcx_x509_pem_check(mcx_bytes_str(pem), kind, &fault);
+}
+
+/* Replaces 'from' by 'to' in the copy, at its last place. */
+static void
+damage(char *out, size_t room, const char *pem, const char *from,
+       const char *to)
+{
+    const char *at = NULL, *next = pem;
+
+    while ((next = strstr(next, from)) != NULL) {
+        at = next++;
+    }
+    assert_non_null(at);
+    snprintf(out, room, "%.*s%s%s", (int)(at - pem), pem, to,
+             at + strlen(from));
+}
+
+static void
+damaged_files(void **state)
+{
+    static const struct {
+        const char *from, *to, *what;
+    } rows[] = {
+        { "-----END CERTIFICATE-----\n", "", "last line" },
+        { "-----END CERTIFICATE-----", "-----END CERTIFICATE----",
+          "last line" },
+        { "-----END CERTIFICATE-----", "-----END X509 CRL-----",
+          "last line" },
+        { "-----BEGIN CERTIFICATE-----", "----BEGIN CERTIFICATE-----",
+          "begins neither" },
+        { "-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE----",
+          "begins neither" },
+        { "-----BEGIN CERTIFICATE-----", "-----BEGIN PRIVATE KEY-----",
+          "begins neither" },
+        { "-----BEGIN CERTIFICATE-----",
+          "-----BEGIN TRUSTED CERTIFICATE-----", "begins neither" },
+        { "-----BEGIN CERTIFICATE-----",
+          "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n", "base64" },
+        { "-----BEGIN CERTIFICATE-----\nMI",
+          "-----BEGIN CERTIFICATE-----\nM!", "base64" },
+        { "-----BEGIN CERTIFICATE-----\nMI",
+          "-----BEGIN CERTIFICATE-----\nNI", "no certificate" },
+        { "-----END CERTIFICATE-----", "AAAA\n-----END CERTIFICATE-----",
+          "" }, /* base64 or DER, as it falls */
+        { "-----END CERTIFICATE-----\n",
+          "-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\n",
+          "last line" },
+        { "-----END CERTIFICATE-----\n",
+          "-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\n"
+          "-----END CERTIFICATE-----\n", "base64" },
+    };
+    const struct cert *a = authority("a"), *b = authority("b"), *c = leaf(a);
+    char pem[3 * 4096], bad[3 * 4096], crl[2048];
+    int lines = 0;
+
+    (void)state;
+    snprintf(pem, sizeof pem, "# ours\nCN = a\n%s\r\n\n and b \n%s# end",
+             a->pem, b->pem);
+    assert_int_equal(check(pem, MCX_X509_CERTS), MCX_OK);
+    assert_int_equal(verify_with(c, pem, NOW), MCX_OK);
+    for (const char *s = pem; s < strstr(pem, " and b"); s++) {
+        lines += *s == '\n';
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool more = strstr(rows[i].to, "\n-----BEGIN") != NULL;
+        bool lost = strncmp(rows[i].to, "----B", 5) == 0;
+
+        damage(bad, sizeof bad, pem, rows[i].from, rows[i].to);
+        /* The first authority is whole, and is not enough. */
+        assert_int_equal(verify_with(c, bad, NOW), MCX_E_CONFIG);
+        if (check(bad, MCX_X509_CERTS) != MCX_E_CONFIG
+            || !strstr(fault.what, rows[i].what)
+            || fault.block != (more ? 3 : 2)
+            || (!more && !lost && fault.line != lines + 2)) {
+            fail_msg("row %zu: block %u, line %d: %s", i, fault.block,
+                     fault.line, fault.what);
+        }
+    }
+    /* Cut off anywhere in the second one. */
+    for (size_t n = strlen(pem) - strlen(b->pem) + 8; n < strlen(pem) - 6;
+         n += 7) {
+        snprintf(bad, sizeof bad, "%.*s", (int)n, pem);
+        if (check(bad, MCX_X509_CERTS) != MCX_E_CONFIG) {
+            fail_msg("cut off at %zu", n);
+        }
+        assert_int_equal(verify_with(c, bad, NOW), MCX_E_CONFIG);
+    }
+    /* Each kind in its own file, and not none. */
+    crl_of(crl, a, NULL, NOW - 60, NOW + 60, EVP_sha256());
+    assert_int_equal(check(crl, MCX_X509_CRLS), MCX_OK);
+    assert_int_equal(check(crl, MCX_X509_CERTS), MCX_E_CONFIG);
+    assert_int_equal(check(a->pem, MCX_X509_CRLS), MCX_E_CONFIG);
+    assert_int_equal(check("", MCX_X509_CRLS), MCX_E_CONFIG);
+    assert_int_equal(check("words\n", MCX_X509_CERTS), MCX_E_CONFIG);
+    assert_int_equal(fault.line, 0);
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, clean)
 
 int
@@ -401,6 +702,11 @@ main(void)
         TEST(middles),
         TEST(name_constraints),
         TEST(unknown_critical),
+        TEST(purposes),
+        TEST(doubled),
+        TEST(revoked),
+        TEST(revoked_middle),
+        TEST(damaged_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,9 @@
  * one thing in this project that certificates of that kind sign. */
 #include <config.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <openssl/ecdsa.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -116,29 +118,272 @@ mcx_x509_der(uint8_t *out, size_t *n, struct mcx_bytes pem)
     return err;
 }
 
-/* ---- judging ----------------------------------------------------------- */
+/* ---- files of authorities ---------------------------------------------- */
 
-/* Every certificate of 'pem'; NULL: there is none. */
-static X509_STORE *
-anchors(struct mcx_bytes pem)
+/* OpenSSL's readers pass over what they do not know and stop at the first
+ * damage as they stop at the end: an authority or a revocation would be
+ * missing and nobody would hear of it.  So the blocks are found here. */
+struct scan {
+    struct mcx_bytes rest;
+    int line; /* of the next one */
+    struct mcx_x509_fault *fault;
+    unsigned certs, crls;
+};
+
+static mcx_err
+refuse(struct scan *s, const char *what)
 {
-    BIO *bio = open_pem(pem);
-    X509_STORE *store = X509_STORE_new();
-    unsigned n = 0;
-    X509 *cert;
+    s->fault->what = what;
+    return MCX_E_CONFIG;
+}
 
-    while (bio && store
-           && (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL))
-                  != NULL) {
-        n += X509_STORE_add_cert(store, cert) == 1;
-        X509_free(cert);
-    }
-    BIO_free(bio);
+/* Without white space at its end; false: there is no line left. */
+static bool
+next_line(struct mcx_bytes *out, struct scan *s)
+{
+    const uint8_t *end;
+    size_t n = s->rest.n;
+
     if (n == 0) {
+        return false;
+    }
+    end = memchr(s->rest.p, '\n', n);
+    n = end ? (size_t)(end - s->rest.p) + 1 : n;
+    *out = mcx_bytes(s->rest.p, n);
+    s->rest = mcx_bytes(s->rest.p + n, s->rest.n - n);
+    s->line++;
+    while (out->n > 0 && strchr(" \t\r\n", out->p[out->n - 1])
+           && out->p[out->n - 1]) {
+        out->n--;
+    }
+    return true;
+}
+
+static bool
+has_dashes(struct mcx_bytes b)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < b.n && n < 5; i++) {
+        n = b.p[i] == '-' ? n + 1 : 0;
+    }
+    return n == 5;
+}
+
+static bool
+says(struct mcx_bytes line, const char *what)
+{
+    return mcx_bytes_eq(line, mcx_bytes_str(what));
+}
+
+/* The octets of a block whose first line has been read; 'out' takes as many
+ * as the file has. */
+static mcx_err
+block(uint8_t *out, size_t *n, struct scan *s, const char *last)
+{
+    size_t text_n = 0, room = s->rest.n;
+    char *text = malloc(room + 1);
+    struct mcx_bytes line;
+    mcx_err err = text ? MCX_E_CONFIG : MCX_E_NOMEM;
+
+    while (text && next_line(&line, s)) {
+        if (says(line, last)) {
+            err = MCX_OK;
+            break;
+        }
+        if (has_dashes(line)) {
+            break;
+        }
+        memcpy(text + text_n, line.p, line.n);
+        text_n += line.n;
+    }
+    *n = room;
+    if (err == MCX_E_CONFIG) {
+        err = refuse(s, "its last line is missing");
+    } else if (err == MCX_OK
+               && (text_n == 0
+                   || mcx_b64_decode(out, n, mcx_bytes(text, text_n), NULL)
+                          != MCX_OK)) {
+        err = refuse(s, "its octets are not base64");
+    }
+    free(text);
+    return err;
+}
+
+/* A CRL whose age cannot be told, or whose hash can be had twice, tells
+ * nothing (PSS names its hash where OpenSSL 3.0 does not look); certificates
+ * are judged by OpenSSL. */
+static bool
+is_sound(const X509_CRL *crl)
+{
+    int md = NID_undef, pk = NID_undef;
+
+    return X509_CRL_get0_nextUpdate(crl)
+           && OBJ_find_sigid_algs(X509_CRL_get_signature_nid(crl), &md, &pk)
+           && md != NID_sha1 && md != NID_md5 && pk != NID_rsassaPss;
+}
+
+static mcx_err
+take_cert(X509_STORE *store, struct scan *s, struct mcx_bytes der)
+{
+    const uint8_t *p = der.p;
+    X509 *cert = d2i_X509(NULL, &p, (long)der.n);
+    mcx_err err = MCX_OK;
+
+    if (!cert || p != der.p + der.n) {
+        err = refuse(s, "it is no certificate");
+    } else if (X509_STORE_add_cert(store, cert) != 1) {
+        err = MCX_E_NOMEM;
+    }
+    s->certs++;
+    X509_free(cert);
+    return err;
+}
+
+static mcx_err
+take_crl(X509_STORE *store, struct scan *s, struct mcx_bytes der)
+{
+    const uint8_t *p = der.p;
+    X509_CRL *crl = d2i_X509_CRL(NULL, &p, (long)der.n);
+    mcx_err err = MCX_OK;
+
+    if (!crl || p != der.p + der.n) {
+        err = refuse(s, "it is no CRL");
+    } else if (!is_sound(crl)) {
+        err = refuse(s, "the CRL has no nextUpdate, or is signed over a "
+                     "hash that is weak or not named");
+    } else if (X509_STORE_add_crl(store, crl) != 1) {
+        err = MCX_E_NOMEM;
+    }
+    s->crls++;
+    X509_CRL_free(crl);
+    return err;
+}
+
+static mcx_err
+take_blocks(X509_STORE *store, struct scan *s, uint8_t *der)
+{
+    struct mcx_bytes line;
+    mcx_err err;
+
+    while (next_line(&line, s)) {
+        bool cert = says(line, "-----BEGIN CERTIFICATE-----");
+        bool crl = says(line, "-----BEGIN X509 CRL-----");
+        size_t n = 0;
+
+        if (!has_dashes(line)) {
+            continue;
+        }
+        s->fault->line = s->line;
+        s->fault->block++;
+        if (!cert && !crl) {
+            return refuse(s, "it begins neither a certificate nor a CRL");
+        }
+        MCX_TRY(block(der, &n, s, cert ? "-----END CERTIFICATE-----"
+                                       : "-----END X509 CRL-----"));
+        err = cert ? take_cert(store, s, mcx_bytes(der, n))
+                   : take_crl(store, s, mcx_bytes(der, n));
+        MCX_TRY(err);
+    }
+    s->fault->line = 0;
+    return MCX_OK;
+}
+
+/* OpenSSL's word for it is in its queue, which was empty at the start. */
+static mcx_err
+or_no_memory(mcx_err err)
+{
+    unsigned long e;
+
+    while ((e = ERR_get_error()) != 0) {
+        if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE) {
+            err = MCX_E_NOMEM;
+        }
+    }
+    return err;
+}
+
+/* All of 'pem'; 's' counts. */
+static mcx_err
+open_store(X509_STORE **out, struct mcx_bytes pem, struct scan *s,
+           struct mcx_x509_fault *fault)
+{
+    X509_STORE *store = X509_STORE_new();
+    uint8_t *der = malloc(pem.n + 1);
+    mcx_err err = MCX_E_NOMEM;
+
+    *fault = (struct mcx_x509_fault) { 0, 0, "it holds none" };
+    *s = (struct scan) { pem, 0, fault, 0, 0 };
+    if (store && der) {
+        err = take_blocks(store, s, der);
+    }
+    if (err == MCX_OK && s->crls > 0) {
+        (void)X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK
+                                              | X509_V_FLAG_CRL_CHECK_ALL);
+    }
+    free(der);
+    if (err != MCX_OK) {
         X509_STORE_free(store);
         store = NULL;
     }
-    return store;
+    *out = store;
+    return err;
+}
+
+mcx_err
+mcx_x509_pem_check(struct mcx_bytes pem, enum mcx_x509_kind kind,
+                   struct mcx_x509_fault *fault)
+{
+    X509_STORE *store;
+    struct scan s;
+    mcx_err err;
+
+    ERR_clear_error();
+    err = open_store(&store, pem, &s, fault);
+    if (err == MCX_OK && (kind == MCX_X509_CERTS ? s.crls : s.certs) > 0) {
+        err = refuse(&s, kind == MCX_X509_CERTS
+                             ? "it holds CRLs, not certificates alone"
+                             : "it holds certificates, not CRLs alone");
+    }
+    if (err == MCX_OK && s.certs + s.crls == 0) {
+        err = MCX_E_CONFIG;
+    }
+    X509_STORE_free(store);
+    return err == MCX_OK ? err : or_no_memory(err);
+}
+
+/* ---- judging ----------------------------------------------------------- */
+
+/* What a certificate's purpose is has no name of its own for D.4: one for SIP
+ * will do, one for TLS servers alone will not. */
+static bool
+has_purpose(X509 *cert)
+{
+    ASN1_OBJECT *sip = OBJ_txt2obj("1.3.6.1.5.5.7.3.20", 1);
+    EXTENDED_KEY_USAGE *list;
+    int found = 0;
+    bool ok;
+
+    list = X509_get_ext_d2i(cert, NID_ext_key_usage, &found, NULL);
+    ok = sip && !list && found == -1; /* there is none */
+    for (int i = 0; sip && list && i < sk_ASN1_OBJECT_num(list); i++) {
+        const ASN1_OBJECT *said = sk_ASN1_OBJECT_value(list, i);
+
+        ok = ok || OBJ_obj2nid(said) == NID_anyExtendedKeyUsage
+             || OBJ_cmp(said, sip) == 0;
+    }
+    EXTENDED_KEY_USAGE_free(list);
+    ASN1_OBJECT_free(sip);
+    return ok;
+}
+
+static bool
+may_sign(X509 *cert)
+{
+    /* A certificate that says what its key is for says this. */
+    return (X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE)
+           && !(X509_get_extension_flags(cert) & (EXFLAG_CA | EXFLAG_INVALID))
+           && X509_check_ca(cert) == 0 && has_purpose(cert);
 }
 
 static bool
@@ -155,8 +400,7 @@ leads_to(X509 *cert, X509_STORE *store, int64_t now_unix)
         ok = X509_verify_cert(ctx) == 1;
     }
     X509_STORE_CTX_free(ctx);
-    /* A certificate that says what its key is for says this. */
-    return ok && (X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE);
+    return ok;
 }
 
 static bool
@@ -217,22 +461,27 @@ mcx_x509_verify(struct mcx_bytes ca_pem, struct mcx_bytes der,
                 const uint8_t sig[MCX_X509_SIG_SIZE])
 {
     const uint8_t *p = der.p;
-    X509_STORE *store = anchors(ca_pem);
+    struct mcx_x509_fault fault;
+    struct scan s;
+    X509_STORE *store;
     X509 *cert = NULL;
-    mcx_err err = MCX_E_AUTH;
+    mcx_err err;
 
-    if (!store) {
-        return MCX_E_CONFIG;
+    ERR_clear_error();
+    err = open_store(&store, ca_pem, &s, &fault);
+    if (err == MCX_OK) {
+        err = s.certs > 0 ? MCX_E_AUTH : MCX_E_CONFIG;
     }
-    if (der.n > 0 && der.n <= MCX_X509_DER_MAX) {
+    if (err == MCX_E_AUTH && der.n > 0 && der.n <= MCX_X509_DER_MAX) {
         cert = d2i_X509(NULL, &p, (long)der.n);
     }
-    if (cert && p == der.p + der.n && leads_to(cert, store, now_unix)
-        && is_named(cert, uri) && is_p256(X509_get0_pubkey(cert))
+    if (cert && p == der.p + der.n && may_sign(cert)
+        && leads_to(cert, store, now_unix) && is_named(cert, uri)
+        && is_p256(X509_get0_pubkey(cert))
         && is_signed(X509_get0_pubkey(cert), text, sig)) {
         err = MCX_OK;
     }
     X509_free(cert);
     X509_STORE_free(store);
-    return err;
+    return err == MCX_OK ? err : or_no_memory(err);
 }
