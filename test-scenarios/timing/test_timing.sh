@@ -5,7 +5,7 @@
 # samples say of the probes is not judged.
 set -u
 timing=$BUILD/timing
-out=timing-smoke.log
+out="timing-smoke.log"
 SAMPLES=1 "$timing" > $out 2>&1
 rc=$?
 if [ $rc -gt 1 ]; then # 1: "LEAK", as a busy machine may have it
