@@ -29,6 +29,15 @@ burn(void)
     mcx_wipe(room, sizeof room);
 }
 
+/* The same for frames with many vectors that are spilled. */
+static __attribute__((noinline)) void
+burn_deep(void)
+{
+    uint8_t room[(LANES > 1 ? 48 : 16) * 1024];
+
+    mcx_wipe(room, sizeof room);
+}
+
 static void
 fe_word(fe *r, const uint64_t *w)
 {
@@ -1704,11 +1713,11 @@ finish(uint8_t r[MCX_PT], uint8_t *w, const struct edwards1 *e,
     return finite;
 }
 
-static bool
-be_mul(uint8_t r[MCX_PT], const struct mcx_point_table *ta,
-       const uint64_t ka[MCX_W], const struct mcx_point_table *tb,
-       const uint64_t kb[MCX_W], uint8_t *w, const struct mcx_g_table *tg,
-       const uint64_t kg[MCX_W])
+static __attribute__((noinline)) bool
+mul(uint8_t r[MCX_PT], const struct mcx_point_table *ta,
+    const uint64_t ka[MCX_W], const struct mcx_point_table *tb,
+    const uint64_t kb[MCX_W], uint8_t *w, const struct mcx_g_table *tg,
+    const uint64_t kg[MCX_W])
 {
     struct edwards a;
     struct edwards1 e;
@@ -1727,7 +1736,20 @@ be_mul(uint8_t r[MCX_PT], const struct mcx_point_table *ta,
     mcx_wipe(&a, sizeof a);
     mcx_wipe(&e, sizeof e);
     mcx_wipe(&g, sizeof g);
-    burn();
+    return ok;
+}
+
+/* The result may be a secret (an RSK), and what was inlined above has left it
+ * in that frame. */
+static bool
+be_mul(uint8_t r[MCX_PT], const struct mcx_point_table *ta,
+       const uint64_t ka[MCX_W], const struct mcx_point_table *tb,
+       const uint64_t kb[MCX_W], uint8_t *w, const struct mcx_g_table *tg,
+       const uint64_t kg[MCX_W])
+{
+    bool ok = mul(r, ta, ka, tb, kb, w, tg, kg);
+
+    burn_deep();
     return ok;
 }
 

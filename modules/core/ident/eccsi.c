@@ -340,6 +340,7 @@ out:
     mcx_wipe(t, sizeof t);
     mcx_wipe(s, sizeof s);
     mcx_wipe(point, sizeof point);
+    mcx_p256_burn();
     return err;
 }
 

@@ -111,25 +111,36 @@ mcx_kms_master_public(uint8_t z[MCX_SAKKE_PT_SIZE],
     memcpy(kpak, master->kpak, sizeof master->kpak);
 }
 
-/* SPEC RFC 6508 6.1.1: [(a + z)^-1 mod q]P; the inverse of 0 is 0 here, and
- * infinity what comes of it. */
-mcx_err
-mcx_kms_rsk(struct mcx_rsk *rsk, const struct mcx_kms_master *master,
-            struct mcx_bytes id)
+/* k = (a + z)^-1 mod q; 0 for 0.  Not inlined: what it leaves on the stack is
+ * wiped by the multiplication after it. */
+static __attribute__((noinline)) void
+rsk_scalar(uint64_t k[MCX_W], const struct mcx_kms_master *master,
+           struct mcx_bytes id)
 {
     uint8_t a[MCX_FP_SIZE] = { 0 };
-    uint64_t k[MCX_W], z[MCX_W];
-    bool finite = false;
-    mcx_err err;
+    uint64_t z[MCX_W];
 
     memcpy(a + sizeof a - id.n, id.p, id.n);
     mcx_w_read(k, a);
     mcx_w_read(z, master->secret->b);
     mcx_w_reduce(k, mcx_w_add(k, k, z), mcx_w_q);
     mcx_w_inv(k, k, mcx_w_q, mcx_w_q_k);
+    mcx_wipe(z, sizeof z);
+}
+
+/* SPEC RFC 6508 6.1.1: [(a + z)^-1 mod q]P; the inverse of 0 is 0 here, and
+ * infinity what comes of it. */
+mcx_err
+mcx_kms_rsk(struct mcx_rsk *rsk, const struct mcx_kms_master *master,
+            struct mcx_bytes id)
+{
+    uint64_t k[MCX_W];
+    bool finite = false;
+    mcx_err err;
+
+    rsk_scalar(k, master, id);
     err = mul_p(rsk->b, &finite, k);
     mcx_wipe(k, sizeof k);
-    mcx_wipe(z, sizeof z);
     return err != MCX_OK ? err : finite ? MCX_OK : MCX_E_ARG;
 }
 
@@ -147,6 +158,7 @@ mcx_kms_pair_with(struct mcx_ssk *ssk, uint8_t pvt[MCX_ECCSI_PT_SIZE],
     MCX_PUBLIC(pvt, MCX_ECCSI_PT_SIZE);
     MCX_TRY(mcx_eccsi_hs(hs, master->kpak, id, pvt));
     p->ops->muladd_q(ssk->b, master->secret->b + KSAK_AT, hs, v);
+    mcx_p256_burn();
     /* SPEC RFC 6507 5.1.1 step 5: SSK = 0 or HS = 0: another v */
     none = mcx_secret_eq(ssk->b, zero, sizeof zero);
     MCX_PUBLIC(&none, sizeof none);

@@ -50,7 +50,7 @@ libident_ref_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 IDENT_TEST_LIBS = libident-ref.la $(CORE_TEST_LIBS)
 IDENT_TESTS = test_ident_math test_sakke test_eccsi test_ident_keys \
 	test_uid test_ident_oom test_peers test_p256 test_signers \
-	test_fallback test_attack
+	test_fallback test_attack test_stack
 IDENT_TESTS += test_fe256_portable
 if HAVE_X86
 IDENT_TESTS += test_fe256_adx test_lanes256
@@ -111,6 +111,11 @@ test_attack_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
 test_attack_LDADD = $(IDENT_TEST_LIBS)
 test_attack_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=mcx_eccsi_hs,--wrap=mcx_eccsi_he
+test_stack_SOURCES = modules/core/ident/test_stack.c \
+	modules/core/ident/test_kit.h
+test_stack_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_stack_LDADD = $(IDENT_TEST_LIBS)
+test_stack_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=free
 test_peers_SOURCES = modules/core/ident/test_peers.c \
 	modules/core/ident/test_kit.h
 test_peers_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)

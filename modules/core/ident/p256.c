@@ -211,6 +211,14 @@ mcx_p256_table_new(const struct mcx_p256_point *a, int w, int v)
     return t;
 }
 
+__attribute__((noinline)) void
+mcx_p256_burn(void)
+{
+    uint8_t room[4096];
+
+    mcx_wipe(room, sizeof room);
+}
+
 /* ---- the hashes -------------------------------------------------------- */
 
 mcx_err

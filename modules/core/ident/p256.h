@@ -32,6 +32,10 @@ bool mcx_p256_agree(const struct mcx_p256_ops *ops,
 struct mcx_p256_table *mcx_p256_table_new(const struct mcx_p256_point *a,
                                           int w, int v);
 
+/* Wipes what the secret operations before it left on the stack: the compiler
+ * spills numbers that nothing else can wipe. */
+void mcx_p256_burn(void);
+
 /* HS = SHA-256(G | KPAK | ID | PVT) (RFC 6507 5.1.1). */
 mcx_err mcx_eccsi_hs(uint8_t hs[MCX_P256_SIZE],
                      const uint8_t kpak[MCX_ECCSI_PT_SIZE],
