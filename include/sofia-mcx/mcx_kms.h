@@ -213,10 +213,12 @@ MCX_API mcx_err mcx_kms_reply_read(struct mcx_kms_reply *out,
 
 #define MCX_MIME_KRR "application/vnd.3gpp.kmsredirectresponse+xml"
 #define MCX_NS_KRR "urn:3gpp:ns:mcsecKMSKRR:1.0"
+#define MCX_NS_KRR_MORE "urn:sofia-mcx:krr:1.0"
 enum {
     MCX_KRR_XML_MAX = 65536, /* octets of a document                */
     MCX_KRR_KMS_MAX = 16,    /* KMSs it may propose                 */
-    MCX_KRR_CHAIN_MAX = 4    /* documents within each other         */
+    MCX_KRR_CHAIN_MAX = 4,   /* documents within each other         */
+    MCX_KRR_DIGEST_SIZE = 32
 };
 /* Who did not take a KMS that an I_MESSAGE names, and which would do. */
 struct mcx_krr {
@@ -227,11 +229,16 @@ struct mcx_krr {
     char kms[MCX_KRR_KMS_MAX][MCX_URI_MAX];
     unsigned n_embedded; /* read: documents that it was made from       */
     bool has_signature;  /* read: there is one; nobody has judged it    */
+    /* SHA-256 of the octets of the I_MESSAGE that was not taken, so that the
+     * document is good for that one and no other; our own element, in
+     * MCX_NS_KRR_MORE, for D.4 has none. */
+    bool bound;
+    uint8_t message[MCX_KRR_DIGEST_SIZE];
 };
 /* Reads one.  Every element that is known must be in the namespace, once,
  * and a URI; those of other namespaces are passed over.  One that embeds
- * another is about the same message and proposes no KMS that the inner one
- * does not.  'text' (NULL allowed) says what is wrong.
+ * another is about the same message, as far as both say, and proposes no KMS
+ * that the inner one does not.  'text' (NULL allowed) says what is wrong.
  * MCX_E_MALFORMED, MCX_E_TOOBIG, MCX_E_NOMEM; MCX_E_POLICY: a chain that is
  * about something else, or wider than what it was made from. */
 MCX_API mcx_err mcx_krr_read(struct mcx_krr *out, struct mcx_bytes xml,
@@ -251,9 +258,11 @@ MCX_API mcx_err mcx_krr_sign(char **out, size_t *n, struct mcx_bytes plain,
  * one Signature, the last element of the document, with one Reference to the
  * document element by its Id or by "", enveloped; algorithms as above; one
  * X509Certificate, judged by mcx_x509_verify() with 'ca_pem'.  Signatures of
- * embedded documents are not judged.
+ * embedded documents are not judged.  When it was signed is not in it: what
+ * ties it to a message is 'message'.
  * MCX_E_POLICY: no signature, or another form; MCX_E_AUTH: it is wrong, or its
- * certificate is not one for 'entity'; MCX_E_CONFIG: 'ca_pem'; MCX_E_NOMEM. */
+ * certificate is not one for 'entity'; MCX_E_CONFIG: 'ca_pem'; MCX_E_TOOBIG,
+ * MCX_E_MALFORMED, MCX_E_NOMEM. */
 MCX_API mcx_err mcx_krr_verify(struct mcx_bytes xml, const char *entity,
                                struct mcx_bytes ca_pem, int64_t now_unix,
                                struct mcx_text *text) MCX_MUST_USE;

@@ -50,6 +50,9 @@
  *               send us to; without it none is obeyed
  *   redirect-ca  PEM file with the authorities under which receivers sign
  *               redirect responses (X.509, subjectAltName their URI)
+ *   redirect-unbound  no (default): a signed one that does not name, by
+ *               digest, the message that it is about is refused; yes: for
+ *               receivers that know no digest; theirs can be replayed
  *   redirect-cert, redirect-key  PEM files: ours are signed with these
  *   redirect-unsigned  no (default): one that is not signed so is refused;
  *               yes: they are taken as they come, which is for networks where

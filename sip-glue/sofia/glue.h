@@ -187,6 +187,8 @@ struct mcxs_out {
     bool took[MCXH_MODULES_MAX]; /* by place in the start order */
     bool sent, refresh, raw;
     const struct mcx_kms_lookup *lookup; /* NULL: nobody can be asked */
+    bool digested; /* 'digest' is that of the I_MESSAGE that goes */
+    uint8_t digest[MCX_SHA256_SIZE];
     bool hush; /* the end of an INVITE that is tried again: not told */
     bool dead; /* given up while on the pool */
     int64_t give_up_ms;
@@ -257,6 +259,8 @@ struct mcxs_krr {
 };
 void mcxs_redirect_make(struct mcxs_krr *krr, mcx_t *mcx,
                         struct mcx_bytes mikey, const struct mcx_why *why);
+/* Pool.  Remembers which I_MESSAGE goes out with 'o'. */
+void mcxs_redirect_note(struct mcxs_out *o);
 void mcxs_redirect_make_sdp(struct mcxs_krr *krr, mcx_t *mcx,
                             struct mcx_bytes sdp,
                             const struct mcx_why *why);

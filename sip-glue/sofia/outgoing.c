@@ -105,6 +105,9 @@ mcxs_out_prepare(struct mcxs_out *o)
             o->err = mod->desc->prepare(mod->state, &o->out, &o->why);
         }
     }
+    if (o->err == MCX_OK) {
+        mcxs_redirect_note(o);
+    }
 }
 
 enum mcx_next

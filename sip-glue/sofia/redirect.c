@@ -6,7 +6,7 @@
  * can be judged, so nothing is said in it but what the message said and which
  * KMS we belong to.  Obeyed: once a request, and only to a KMS that our
  * settings list and whose certificate is there; it must be about the very
- * message that was sent.
+ * message that was sent, whose digest stands in it.
  *
  * Signatures (X.509, D.4): ours when `redirect-cert` and `redirect-key` are
  * set; of others, against `redirect-ca` and the CRLs of `redirect-crl`, read
@@ -234,6 +234,7 @@ fill(struct mcx_krr *krr, mcx_t *mcx, const struct mcx_mikey_msg *msg,
     text_of(krr->rejected_kms, msg->idr[role].data);
     snprintf(krr->receiver, sizeof krr->receiver, "%s", self);
     snprintf(krr->entity, sizeof krr->entity, "%s", self);
+    krr->bound = mcx_x509_digest(krr->message, msg->octets) == MCX_OK;
     mcx_ring_each(mcx->host.table.ring, add_own, &own);
 }
 
@@ -316,6 +317,36 @@ mcxs_redirect_make_sdp(struct mcxs_krr *out, mcx_t *mcx, struct mcx_bytes sdp,
     free(octets);
 }
 
+/* ---- ours, on the way --------------------------------------------------- */
+
+void
+mcxs_redirect_note(struct mcxs_out *o)
+{
+    const struct mcx_out *out = &o->out;
+    uint8_t *octets = NULL;
+    size_t n = MCX_MIKEY_MAX;
+    struct mcx_why ignored;
+
+    o->digested = false;
+    for (size_t i = 0; i < out->n_parts; i++) {
+        if (strcmp(out->part[i].type, MCX_MIME_MIKEY) == 0) {
+            o->digested = mcx_x509_digest(o->digest,
+                                          mcx_bytes(out->part[i].body,
+                                                    out->part[i].n))
+                          == MCX_OK;
+            return;
+        }
+    }
+    octets = out->sdp_value ? malloc(n) : NULL;
+    if (octets
+        && mcx_keymgmt_read(octets, &n, mcx_bytes_str(out->sdp_value),
+                            &ignored) == MCX_OK) {
+        o->digested = mcx_x509_digest(o->digest, mcx_bytes(octets, n))
+                      == MCX_OK;
+    }
+    free(octets);
+}
+
 /* ---- obeyed ------------------------------------------------------------ */
 
 /* Whom the key of 'o' is sealed to. */
@@ -385,6 +416,14 @@ about_ours(const struct mcxs_out *o, const struct mcx_krr *krr,
     if (!kms || strcmp(kms, krr->rejected_kms) != 0) {
         return MCX_REFUSE(why, MCX_R_NO_KMS, "KRR", 0, CLAUSE);
     }
+    /* An answer to another of our messages, however good its signature. */
+    if (krr->bound
+        && (!o->digested
+            || !mcx_bytes_eq(mcx_bytes(o->digest, sizeof o->digest),
+                             mcx_bytes(krr->message,
+                                       sizeof krr->message)))) {
+        return MCX_REFUSE(why, MCX_R_REPLAYED, "KRR", 0, CLAUSE);
+    }
     return MCX_OK;
 }
 
@@ -402,7 +441,10 @@ check_signature(const struct mcxs_out *o, const struct mcx_krr *krr,
     if (is_yes(mcx, "redirect-unsigned", false)) {
         return MCX_OK;
     }
-    if (strcmp(krr->entity, krr->receiver) != 0) {
+    if (!krr->bound && !is_yes(mcx, "redirect-unbound", false)) {
+        snprintf(text.s, sizeof text.s, "it does not say which message it is "
+                 "about (redirect-unbound)");
+    } else if (strcmp(krr->entity, krr->receiver) != 0) {
         snprintf(text.s, sizeof text.s, "it is not the receiver's own");
     } else if (mcx->krr_ca.p) {
         err = read_all_trust(&trust, mcx, &text);

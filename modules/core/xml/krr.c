@@ -152,6 +152,37 @@ read_list(struct mcx_krr *out, const struct mcx_xml *root,
     return MCX_OK;
 }
 
+static const char DIGEST[] = "MessageDigest";
+
+/* Which message it is about, when it says so. */
+static mcx_err
+read_binding(struct mcx_krr *out, const struct mcx_xml *root,
+             struct mcx_text *text)
+{
+    const struct mcx_xml *x;
+    struct mcx_bytes b;
+
+    for (x = root->first; x; x = x->next) {
+        size_t n = sizeof out->message;
+
+        if (x->ns != MCX_XML_NS_KRR_MORE || strcmp(x->name, DIGEST) != 0) {
+            continue;
+        }
+        if (out->bound) {
+            return refuse(text, MCX_E_MALFORMED, x->line, "%s occurs twice",
+                          DIGEST);
+        }
+        if (!mcx_xml_text(&b, x)
+            || mcx_b64_decode(out->message, &n, b, NULL) != MCX_OK
+            || n != sizeof out->message) {
+            return refuse(text, MCX_E_MALFORMED, x->line,
+                          "%s is not a SHA-256 in base64", DIGEST);
+        }
+        out->bound = true;
+    }
+    return MCX_OK;
+}
+
 /* One document of the chain. */
 static mcx_err
 read_one(struct mcx_krr *out, const struct mcx_xml *root,
@@ -179,6 +210,7 @@ read_one(struct mcx_krr *out, const struct mcx_xml *root,
         MCX_TRY(must(text, &x, root, leaves[i].name));
         MCX_TRY(take(text, leaves[i].to, x));
     }
+    MCX_TRY(read_binding(out, root, text));
     x = mcx_xml_child(root, "Signature");
     out->has_signature = x && x->ns != MCX_XML_NS_KRR;
     return read_list(out, root, text);
@@ -192,7 +224,12 @@ narrower(const struct mcx_krr *outer, const struct mcx_krr *inner, int line,
     size_t i;
 
     if (strcmp(outer->initiator, inner->initiator) != 0
-        || strcmp(outer->receiver, inner->receiver) != 0) {
+        || strcmp(outer->receiver, inner->receiver) != 0
+        || (outer->bound && inner->bound
+            && !mcx_bytes_eq(mcx_bytes(outer->message,
+                                       sizeof outer->message),
+                             mcx_bytes(inner->message,
+                                       sizeof inner->message)))) {
         return refuse(text, MCX_E_POLICY, line, "the embedded %s is about "
                       "another message (%s)", ROOT, D4);
     }
@@ -294,6 +331,17 @@ mcx_krr_write(char **out, size_t *n, const struct mcx_krr *krr)
         }
         mcx_out_leaf(&o, 4, "KmsUri", krr->kms[i]);
     }
-    mcx_out_raw(&o, "  </KmsUriList>\n</KmsRedirectResponse>\n");
+    mcx_out_raw(&o, "  </KmsUriList>\n");
+    if (krr->bound) {
+        char digest[MCX_B64_SIZE(MCX_KRR_DIGEST_SIZE)];
+
+        MCX_TRY(mcx_b64_encode(digest, sizeof digest,
+                               mcx_bytes(krr->message,
+                                         sizeof krr->message)));
+        mcx_out_raw(&o, "  <MessageDigest xmlns=\"" MCX_NS_KRR_MORE "\">");
+        mcx_out_raw(&o, digest);
+        mcx_out_raw(&o, "</MessageDigest>\n");
+    }
+    mcx_out_raw(&o, "</KmsRedirectResponse>\n");
     return mcx_out_take(&o, out, n);
 }

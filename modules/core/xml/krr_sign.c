@@ -40,17 +40,19 @@ refuse(struct mcx_text *text, mcx_err err, const char *what)
 
 /* ---- the tree ---------------------------------------------------------- */
 
-/* 'text' must be NUL terminated and outlive the parsing; NULL: not XML, or no
- * memory. */
-static xmlDocPtr
-parse(const char *text)
+/* 'text' must be NUL terminated and outlive the parsing.  MCX_E_MALFORMED,
+ * MCX_E_NOMEM. */
+static mcx_err
+parse(xmlDocPtr *out, const char *text)
 {
     xmlParserCtxtPtr ctxt = xmlNewParserCtxt();
     xmlParserInputPtr in;
     xmlDocPtr doc = NULL;
+    mcx_err err = MCX_E_NOMEM;
 
+    *out = NULL;
     if (!ctxt) {
-        return NULL;
+        return err;
     }
     (void)xmlCtxtUseOptions(ctxt, XML_PARSE_NONET | XML_PARSE_IGNORE_ENC
                                       | XML_PARSE_NOCDATA
@@ -61,19 +63,28 @@ parse(const char *text)
         (void)xmlParseDocument(ctxt);
         doc = ctxt->myDoc;
         ctxt->myDoc = NULL;
-        if (doc && (!ctxt->wellFormed || !ctxt->nsWellFormed)) {
-            xmlFreeDoc(doc);
-            doc = NULL;
+        if (ctxt->errNo == XML_ERR_NO_MEMORY) {
+            err = MCX_E_NOMEM;
+        } else if (!doc || !ctxt->wellFormed || !ctxt->nsWellFormed) {
+            err = MCX_E_MALFORMED;
+        } else {
+            err = MCX_OK;
         }
     }
+    if (err != MCX_OK) {
+        xmlFreeDoc(doc);
+        doc = NULL;
+    }
+    *out = doc;
     xmlFreeParserCtxt(ctxt);
-    return doc;
+    return err;
 }
 
 static bool
 is(const xmlNode *n, const char *name, const char *ns)
 {
-    return n && n->type == XML_ELEMENT_NODE
+    /* libxml2 may have had no memory for a name. */
+    return n && n->type == XML_ELEMENT_NODE && n->name
            && strcmp((const char *)n->name, name) == 0 && n->ns && n->ns->href
            && strcmp((const char *)n->ns->href, ns) == 0;
 }
@@ -215,7 +226,8 @@ count_ids(const xmlNode *n, const char *id)
         const xmlAttr *a = n->type == XML_ELEMENT_NODE ? n->properties : NULL;
 
         for (; a; a = a->next) {
-            count += xmlStrcasecmp(a->name, (const xmlChar *)"Id") == 0
+            count += a->name
+                     && xmlStrcasecmp(a->name, (const xmlChar *)"Id") == 0
                      && a->children && a->children->content
                      && strcmp((const char *)a->children->content, id) == 0;
         }
@@ -401,17 +413,26 @@ mcx_krr_verify(struct mcx_bytes xml, const char *entity,
                struct mcx_bytes ca_pem, int64_t now_unix,
                struct mcx_text *text)
 {
-    struct form *f = calloc(1, sizeof *f);
-    char *copy = f && xml.n <= MCX_KRR_XML_MAX ? malloc(xml.n + 1) : NULL;
+    struct form *f;
+    char *copy;
     xmlDocPtr doc = NULL;
     mcx_err err = MCX_E_NOMEM;
 
+    if (xml.n > MCX_KRR_XML_MAX) {
+        return refuse(text, MCX_E_TOOBIG, "the document is too large");
+    }
+    f = calloc(1, sizeof *f);
+    copy = f ? malloc(xml.n + 1) : NULL;
     if (copy) {
         memcpy(copy, xml.p, xml.n);
         copy[xml.n] = '\0';
-        doc = parse(copy);
-        err = doc ? judge(doc, f, entity, ca_pem, now_unix, text)
-                  : MCX_E_NOMEM;
+        err = parse(&doc, copy);
+        if (err == MCX_E_MALFORMED) {
+            err = refuse(text, err, "not well-formed XML");
+        }
+    }
+    if (err == MCX_OK) {
+        err = judge(doc, f, entity, ca_pem, now_unix, text);
     }
     xmlFreeDoc(doc);
     free(copy);
@@ -451,10 +472,11 @@ of_draft(char digest[DIGEST_TEXT_MAX], xmlChar **info, size_t *info_n,
          const struct mcx_out *draft)
 {
     struct form *f = calloc(1, sizeof *f);
-    xmlDocPtr doc = f && draft->p && !draft->failed ? parse(draft->p) : NULL;
-    mcx_err err = MCX_E_NOMEM;
+    xmlDocPtr doc = NULL;
+    mcx_err err = f && draft->p && !draft->failed ? parse(&doc, draft->p)
+                                                  : MCX_E_NOMEM;
 
-    if (doc) {
+    if (err == MCX_OK) {
         err = layout(f, doc, NULL);
         f->info = f->signature ? first(f->signature) : NULL;
         err = err == MCX_OK && f->info

@@ -54,6 +54,15 @@ round_trip(void **state)
         assert_int_equal(krr.n_kms, 0);
     }
     mcx_kms_text_free(xml, n);
+    /* The same for one that says which message it is about. */
+    w.bound = true;
+    memset(w.message, 0xa5, sizeof w.message);
+    assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_OK);
+    assert_int_equal(mcx_krr_read(&krr, mcx_bytes(xml, n), &text), MCX_OK);
+    assert_true(mcx_bytes_eq(mcx_bytes(&w, sizeof w),
+                             mcx_bytes(&krr, sizeof krr)));
+    mcx_kms_text_free(xml, n);
+    w.bound = false;
     w.n_kms++;
     assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_E_ARG);
     assert_null(xml);
@@ -173,10 +182,60 @@ what_is_passed_over(void **state)
     assert_string_equal(krr.kms[0], "kms.z");
 }
 
+#define MORE "<MessageDigest xmlns=\"" MCX_NS_KRR_MORE "\">"
+#define A32 "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+#define B32 "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
+#define ABOUT(digest) MORE digest "</MessageDigest>"
+
+/* Which message it is about: once, 32 octets, and the same in a chain. */
+static void
+binding(void **state)
+{
+    static const struct {
+        const char *xml;
+        mcx_err err;
+        bool bound;
+    } row[] = {
+        { HEAD WHO NO BY LIST ABOUT(A32) TAIL, MCX_OK, true },
+        { HEAD ABOUT(" " A32 "\n") WHO NO BY LIST TAIL, MCX_OK, true },
+        { HEAD WHO NO BY LIST "<MessageDigest>" A32 "</MessageDigest>" TAIL,
+          MCX_OK, false }, /* not our element */
+        { HEAD WHO NO BY LIST ABOUT(A32) ABOUT(A32) TAIL, MCX_E_MALFORMED,
+          false },
+        { HEAD WHO NO BY LIST ABOUT("") TAIL, MCX_E_MALFORMED, false },
+        { HEAD WHO NO BY LIST ABOUT("QUFB") TAIL, MCX_E_MALFORMED, false },
+        { HEAD WHO NO BY LIST ABOUT("QUFB" A32) TAIL, MCX_E_MALFORMED,
+          false },
+        { HEAD WHO NO BY LIST ABOUT("*" A32) TAIL, MCX_E_MALFORMED, false },
+        { HEAD WHO NO BY LIST ABOUT("<a/>" A32) TAIL, MCX_E_MALFORMED,
+          false },
+        { HEAD WHO NO BY LIST ABOUT(A32)
+              HEAD WHO NO BY LIST ABOUT(A32) TAIL TAIL, MCX_OK, true },
+        { HEAD WHO NO BY LIST ABOUT(A32) HEAD WHO NO BY LIST TAIL TAIL,
+          MCX_OK, true },
+        { HEAD WHO NO BY LIST HEAD WHO NO BY LIST ABOUT(A32) TAIL TAIL,
+          MCX_OK, false },
+        { HEAD WHO NO BY LIST ABOUT(A32)
+              HEAD WHO NO BY LIST ABOUT(B32) TAIL TAIL, MCX_E_POLICY,
+          false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        mcx_err err = try(row[i].xml);
+
+        if (err != row[i].err || krr.bound != row[i].bound) {
+            fail_msg("row %zu: %s, %s", i, mcx_err_name(err), text.s);
+        }
+        assert_true(!krr.bound || krr.message[31] == 'A');
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(binding),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(refusals),
         cmocka_unit_test(what_is_passed_over),

@@ -196,6 +196,8 @@ on_start(void *user, const xmlChar *name, const xmlChar *prefix,
          strlen((const char *)name));
     x->ns = !uri ? MCX_XML_NS_NONE
             : strcmp((const char *)uri, MCX_NS_KRR) == 0 ? MCX_XML_NS_KRR
+            : strcmp((const char *)uri, MCX_NS_KRR_MORE) == 0
+                ? MCX_XML_NS_KRR_MORE
             : strcmp((const char *)uri, NS_KMS) == 0 ? MCX_XML_NS_KMS
             : strcmp((const char *)uri, MCX_NS_MCPTT_INFO) == 0
                 ? MCX_XML_NS_MCINFO

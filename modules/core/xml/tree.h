@@ -22,6 +22,7 @@ enum {
 enum mcx_xml_ns {
     MCX_XML_NS_NONE,
     MCX_XML_NS_KRR,
+    MCX_XML_NS_KRR_MORE,
     MCX_XML_NS_KMS,
     MCX_XML_NS_MCINFO,
     MCX_XML_NS_DSIG,
