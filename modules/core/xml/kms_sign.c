@@ -444,7 +444,12 @@ mcx_kms_verify(char **out, size_t *n, struct mcx_bytes xml,
         }
         return err;
     }
+    err = root->relative ? refuse(text, MCX_E_POLICY, "a namespace is not an "
+                                  "absolute URI, so nothing can be signed "
+                                  "here (TS 33.180 D.1)")
+                         : MCX_OK;
     mcx_xml_free(root);
+    MCX_TRY(err);
     MCX_TRY(mcx_sig_take(&sig, xml, outer_of(inner), inner, text));
     err = read_names(said, &sig, inner, text);
     if (err == MCX_OK) {

@@ -286,6 +286,12 @@ mcx_krr_read(struct mcx_krr *out, struct mcx_bytes xml, struct mcx_text *text)
     if (err != MCX_OK) {
         return refuse(text, err, fault.line, "%s", fault.what);
     }
+    if (root->relative) {
+        /* And none of it in canonical form for mcx_krr_verify(). */
+        mcx_xml_free(root);
+        return refuse(text, MCX_E_MALFORMED, 0, "a namespace is not an "
+                      "absolute URI (%s)", D4);
+    }
     scratch = calloc(2, sizeof *scratch);
     err = scratch ? read_chain(out, scratch, root, text) : MCX_E_NOMEM;
     free(scratch);

@@ -41,6 +41,11 @@ test_kms_sign_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
 test_kms_sign_SOURCES = modules/core/xml/test_kms_sign.c
 test_kms_sign_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_kms_sign_LDADD = $(CORE_TEST_LIBS)
+check_PROGRAMS += test_kms_attack
+TESTS += test_kms_attack
+test_kms_attack_SOURCES = modules/core/xml/test_kms_attack.c
+test_kms_attack_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_kms_attack_LDADD = $(CORE_TEST_LIBS)
 check_PROGRAMS += test_mcinfo test_kms test_kms_request
 TESTS += test_mcinfo test_kms test_kms_request
 test_mcinfo_SOURCES = modules/core/xml/test_mcinfo.c

@@ -93,6 +93,8 @@ refusals(void **state)
           MCX_E_MALFORMED, "document element" },
         { "<!DOCTYPE a>" GOOD, MCX_E_MALFORMED, "DOCTYPE" },
         { HEAD "x" WHO NO BY LIST TAIL, MCX_E_MALFORMED, "text between" },
+        { HEAD "<a xmlns='b'/>" WHO NO BY LIST TAIL, MCX_E_MALFORMED,
+          "absolute" },
         { HEAD WHO BY LIST TAIL, MCX_E_MALFORMED, "no RejectedKmsUri" },
         { HEAD NO BY LIST TAIL, MCX_E_MALFORMED, "no InitiatorUri" },
         { HEAD WHO NO LIST TAIL, MCX_E_MALFORMED, "no EntityUri" },

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
+#include <libxml/uri.h>
 #include "tree.h"
 
 static const char NS_KMS[] = "urn:3gpp:ns:mcsecKMSInterface:1.0";
@@ -21,6 +22,7 @@ static const char NS_XSI[] = "http://www.w3.org/2001/XMLSchema-instance";
 struct reader {
     const uint8_t *base; /* our copy of the text */
     size_t depth, nodes;
+    bool relative;
     struct mcx_xml *root, *top, *newest;
     struct mcx_xml_fault fault; /* the first one counts */
 };
@@ -159,6 +161,22 @@ keep_attributes(struct mcx_xml *x, const xmlChar **attr, int n)
     }
 }
 
+/* Canonical XML 1.0 1.3 has no form for it, and libxml2 would print it. */
+static bool
+is_relative(const xmlChar *ns)
+{
+    xmlURIPtr uri;
+    bool is;
+
+    if (!ns || !*ns) {
+        return false;
+    }
+    uri = xmlParseURI((const char *)ns);
+    is = !uri || !uri->scheme || !*uri->scheme;
+    xmlFreeURI(uri);
+    return is;
+}
+
 static void
 on_start(void *user, const xmlChar *name, const xmlChar *prefix,
          const xmlChar *uri, int n_ns, const xmlChar **ns, int n_attr,
@@ -169,9 +187,10 @@ on_start(void *user, const xmlChar *name, const xmlChar *prefix,
     struct mcx_xml *x;
 
     (void)prefix;
-    (void)n_ns;
-    (void)ns;
     (void)n_defaulted;
+    for (int i = 0; i < n_ns; i++) {
+        r->relative = r->relative || is_relative(ns[2 * i + 1]);
+    }
     if (r->fault.err != MCX_OK && r->fault.err != MCX_E_MALFORMED) {
         return;
     }
@@ -445,6 +464,7 @@ mcx_xml_read(struct mcx_xml **root, struct mcx_bytes xml, size_t max,
         *fault = r.fault;
         return fault->err;
     }
+    r.root->relative = r.relative;
     *root = r.root;
     return MCX_OK;
 }

@@ -43,6 +43,8 @@ struct mcx_xml {
     size_t text_n;
     size_t text_room;
     bool mixed;    /* a comment or processing instruction stands in it   */
+    bool relative; /* of the document element: a namespace in the document
+                      is no absolute URI; there is no canonical form       */
     char type[MCX_XML_ATTR_MAX];     /* attribute "type"                 */
     char role[MCX_XML_ATTR_MAX];     /* attribute "Role"                 */
     char xsi_type[MCX_XML_ATTR_MAX]; /* attribute "xsi:type", no prefix  */
