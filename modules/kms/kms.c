@@ -185,24 +185,8 @@ kms_sweep(struct kms *k)
 
 /* ---- what is due ------------------------------------------------------- */
 
-static bool
-external_due(const struct kms *k, size_t *which)
-{
-    for (size_t i = 0; i < k->n_external; i++) {
-        struct mcx_bytes uri = mcx_bytes_str(k->external[i].uri);
-
-        if (kms_mono_ms(k) >= k->external[i].next_mono_ms
-            && mcx_ring_kms(k->host->ring, uri, NULL, NULL) != MCX_OK) {
-            *which = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Older than 'refresh' and a random tenth? */
-static bool
-aged(const struct kms *k, int64_t since_ms)
+bool
+kms_aged(const struct kms *k, int64_t since_ms)
 {
     int64_t tenth = k->refresh_ms / 10;
 
@@ -210,6 +194,25 @@ aged(const struct kms *k, int64_t since_ms)
                                 + (int64_t)((double)tenth * k->refresh_dice
                                             / 4294967296.0)
            || kms_now_ms(k) < since_ms - k->refresh_ms; /* the clock was set */
+}
+
+static bool
+external_due(const struct kms *k, size_t *which)
+{
+    for (size_t i = 0; i < k->n_external; i++) {
+        const struct kms_external *x = &k->external[i];
+
+        /* One that CertCache does not bring is asked for again by itself, or
+         * nobody would see that it is revoked. */
+        if (kms_mono_ms(k) >= x->next_mono_ms
+            && (mcx_ring_kms(k->host->ring, mcx_bytes_str(x->uri), NULL, NULL)
+                    != MCX_OK
+                || (x->got_ms != 0 && kms_aged(k, x->got_ms)))) {
+            *which = i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static enum kms_step
@@ -244,11 +247,11 @@ next_step(struct kms *k, size_t *which)
     if (kms_now_ms(k) >= k->renew_at_ms && !kms_has_key(k, no + 1)) {
         return KMS_STEP_NEXT;
     }
-    if (aged(k, k->init_ms)) {
+    if (kms_aged(k, k->init_ms)) {
         return KMS_STEP_INIT;
     }
     if (k->n_external > 0 && mono >= k->certs_next_mono_ms
-        && (k->certs_ms == 0 || aged(k, k->certs_ms))) {
+        && (k->certs_ms == 0 || kms_aged(k, k->certs_ms))) {
         return KMS_STEP_CERTS;
     }
     return external_due(k, which) ? KMS_STEP_EXTERNAL : KMS_STEP_NONE;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include "kms_state.h"
 
 /* ---- the cache --------------------------------------------------------- */
@@ -101,14 +102,16 @@ taken(const struct kms *k, const struct mcx_kms_info *info,
 static bool
 external_cert(void *arg, const struct mcx_kms_info *info)
 {
-    const struct kms *k = arg;
+    struct kms *k = arg;
+    struct kms_external *x = NULL;
     struct mcx_kms_info home;
-    bool listed = false;
 
-    for (size_t i = 0; i < k->n_external; i++) {
-        listed = listed || strcmp(k->external[i].uri, info->uri) == 0;
+    for (size_t i = 0; i < k->n_external && !x; i++) {
+        x = strcmp(k->external[i].uri, info->uri) == 0 ? &k->external[i]
+                                                       : NULL;
     }
-    if (!listed || strcmp(info->uri, k->kms_uri) == 0) {
+    if (!x || (k->sole && k->sole != x)
+        || strcmp(info->uri, k->kms_uri) == 0) {
         return false;
     }
     /* A certificate that names no domain speaks for everybody for whom nobody
@@ -130,6 +133,7 @@ external_cert(void *arg, const struct mcx_kms_info *info)
             return false;
         }
     }
+    x->listed = true;
     return true;
 }
 
@@ -235,6 +239,9 @@ kms_take(struct kms *k, const struct mcx_kms_reply *reply,
     mcx_err err;
 
     k->n_took = 0;
+    for (size_t i = 0; i < k->n_external; i++) {
+        k->external[i].listed = false;
+    }
     err = mcx_kms_load_only(k->host->ring, xml, fresh ? k->kms_uri : "cache",
                             &only, k->env, &loaded, text);
     if (reply->what == MCX_KMS_KEYPROV) {
@@ -255,6 +262,16 @@ kms_take(struct kms *k, const struct mcx_kms_reply *reply,
 
 /* ---- one question ------------------------------------------------------ */
 
+/* Opening a pipe waits for somebody to write, and the end of the host would
+ * wait with it; a device may never end. */
+static bool
+is_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 mcx_err
 kms_read_token(const struct kms *k, char *out)
 {
@@ -266,6 +283,9 @@ kms_read_token(const struct kms *k, char *out)
     if (!k->token_file) {
         err = k->host->token(k->host, out, KMS_TOKEN_MAX + 1);
         return err == MCX_E_UNSUPPORTED ? MCX_OK : err;
+    }
+    if (!is_file(k->token_file)) {
+        return MCX_E_IO;
     }
     MCX_TRY(k->env->read_file(k->env->ctx, k->token_file, KMS_TOKEN_MAX, &s,
                               &n));
@@ -657,10 +677,18 @@ do_certs(struct kms *k, struct mcx_text *text)
             for (unsigned i = 0; i < k->n_cert_slots; i++) {
                 kms_purge_slot(k, KMS_SLOT_CERTS + i);
             }
-            (void)purge(k);
             k->n_cert_slots = 0;
         }
         k->certs_ms = kms_now_ms(k);
+        /* What Cert brought before is older now, and must not come back with
+         * the next start: it may be revoked since. */
+        for (size_t i = 0; i < k->n_external; i++) {
+            if (k->external[i].listed && k->external[i].got_ms != 0) {
+                k->external[i].got_ms = 0;
+                kms_purge_slot(k, KMS_SLOT_EXTERNAL + (unsigned)i);
+            }
+        }
+        (void)purge(k);
         /* An empty answer to the same number says that nothing is new. */
         if (k->n_cert_slots == 0 || !k->has_cache_num
             || (reply.has_cache_num && reply.cache_num != k->cache_num)) {
@@ -687,16 +715,17 @@ do_external(struct kms *k, size_t which, struct mcx_text *text)
     MCX_TRY(start_question(k, &q, MCX_KMS_CERTCACHE, "cert"));
     q.external = true;
     MCX_TRY(kms_add_segment(q.url, x->uri));
+    k->sole = x;
     err = ask(k, &q, &reply, &http, text);
-    if (err == MCX_OK
-        && mcx_ring_kms(k->host->ring, mcx_bytes_str(x->uri), NULL, NULL)
-               != MCX_OK) {
+    k->sole = NULL;
+    if (err == MCX_OK && !x->listed) {
         (void)snprintf(text->s, sizeof text->s,
                        "no certificate of %.400s came that we may "
                        "use", x->uri);
         err = MCX_E_NO_IDENTITY;
     }
     if (err == MCX_OK) {
+        x->got_ms = kms_now_ms(k);
         keep(k, KMS_SLOT_EXTERNAL + (unsigned)which,
              mcx_bytes(http.body, http.n));
     }

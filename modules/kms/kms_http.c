@@ -160,13 +160,16 @@ on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
     return 0;
 }
 
-/* Has OpenSSL overwrite what it decrypted once it was read. */
+/* Has OpenSSL overwrite what it decrypted once it was read, and libcurl write
+ * the keys of the connection to no file that SSLKEYLOGFILE names: with it and
+ * a capture our keys could be read. */
 static CURLcode
 on_tls(CURL *curl, void *ssl_ctx, void *arg)
 {
     (void)curl;
     (void)arg;
     SSL_CTX_set_options(ssl_ctx, SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_CTX_set_keylog_callback(ssl_ctx, NULL);
     return CURLE_OK;
 }
 
@@ -232,6 +235,8 @@ prepare(struct kms_http *http)
         SET(CURLOPT_SSLCERT, set->cert_file);
         SET(CURLOPT_SSLKEYTYPE, "PEM");
         SET(CURLOPT_SSLKEY, set->key_file ? set->key_file : set->cert_file);
+        /* Nobody is asked for a passphrase at the terminal. */
+        SET(CURLOPT_KEYPASSWD, "");
     }
 #undef SET
     return ok;

@@ -206,10 +206,15 @@ recall_all(struct kms *k)
         k->cache_num = reply.cache_num;
         k->n_cert_slots = i + 1;
     }
+    /* These are newer than what CertCache said of the same KMS. */
     for (size_t i = 0; i < k->n_external; i++) {
-        (void)recall(k, KMS_SLOT_EXTERNAL + (unsigned)i, MCX_KMS_CERTCACHE,
-                     true, &reply);
+        k->sole = &k->external[i];
+        if (recall(k, KMS_SLOT_EXTERNAL + (unsigned)i, MCX_KMS_CERTCACHE,
+                   true, &reply)) {
+            k->external[i].got_ms = reply.time_unix_ms;
+        }
     }
+    k->sole = NULL;
 }
 
 static mcx_err

@@ -32,6 +32,9 @@ struct kms_held {
 struct kms_external {
     char uri[MCX_URI_MAX];
     int64_t next_mono_ms;
+    int64_t got_ms; /* Time of the answer to Cert that we have its certificate
+                       from; 0: none, or from CertCache */
+    bool listed;    /* in the answer at hand */
 };
 
 /* What a look-up said. */
@@ -85,6 +88,8 @@ struct kms {
     unsigned n_cert_slots; /* in use */
     struct kms_external external[KMS_EXTERNAL_MAX];
     size_t n_external;
+    const struct kms_external *sole; /* not NULL: no certificate of another
+                                        is taken */
     uint64_t slot_no[KMS_KEY_SLOTS]; /* period + 1 kept there; 0: none */
     uint64_t took[MCX_KMS_SETS_MAX]; /* periods of the answer at hand */
     size_t n_took;
@@ -116,6 +121,8 @@ bool kms_has_key(const struct kms *k, uint64_t no);
  * usable one. */
 bool kms_present(const struct kms *k, struct mcx_kms_info *info,
                  uint64_t *no);
+/* Older than 'refresh' and a random tenth? */
+bool kms_aged(const struct kms *k, int64_t since_ms);
 /* Has a slot of the cache emptied by the next work. */
 void kms_purge_slot(struct kms *k, unsigned slot);
 /* The key of period 'no' goes, from the ring and from the cache. */

@@ -574,9 +574,17 @@ answer_certs(struct kit *kit, const struct mcx_kms_doc *doc, const char *rest,
     if (all) {
         kit->n_certs++;
         n_certs = strcmp(rest, held) == 0 ? 0 : 2;
+        if (kit->unlisted) {
+            certs[0] = certs[1];
+            n_certs = n_certs ? 1 : 0;
+        }
     } else {
         kit->n_cert++;
-        n_certs = strcmp(rest, "/" KIT_FAR) == 0;
+        n_certs = strcmp(rest, "/" KIT_FAR) == 0 || kit->cert_uri;
+        if (kit->cert_uri) {
+            snprintf(certs[0].info.uri, sizeof certs[0].info.uri, "%s",
+                     kit->cert_uri);
+        }
     }
     assert_int_equal(mcx_kms_write_certcache(&xml, n, doc, kit->cache_num,
                                              certs, n_certs), MCX_OK);

@@ -64,6 +64,8 @@ struct kit {
     bool revoked;  /* key sets are */
     bool two;      /* a second, bad set comes with the good one */
     uint64_t cache_num;
+    bool unlisted; /* CertCache does not have KIT_FAR, Cert does */
+    const char *cert_uri; /* Cert brings this one's; NULL: KIT_FAR's */
     const char *lookup_kms; /* answer to lookup; NULL: 404 */
     const char *lookup_uri; /* about whom; NULL: sip:bob@far.test */
     unsigned n_lookup;

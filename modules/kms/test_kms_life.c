@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "test_kms_kit.h"
 
@@ -762,6 +763,187 @@ externals(void **state)
     }
 }
 
+static bool
+far_revoked(struct kit *kit)
+{
+    struct mcx_kms_info info;
+
+    memset(&info, 0, sizeof info);
+    assert_int_equal(mcx_ring_kms(kit->ring, mcx_bytes_str(KIT_FAR), &info,
+                                  NULL), MCX_OK);
+    return info.revoked;
+}
+
+static void
+a_day_later(struct kit *kit)
+{
+    kit_step(kit, (DAY_S + DAY_S / 10) * INT64_C(1000));
+    kit_tick(kit);
+}
+
+/* The certificate of another KMS is revoked: seen within a day, whichever
+ * question brought it, and still known after a restart without a network. */
+static void
+externals_revoked(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        char *dir = make_dir();
+        struct kit kit;
+
+        kit_new(&kit, 2592000);
+        set_path(&kit, "cache", dir, "");
+        set_path(&kit, "cache-key-file", dir, "key");
+        kit_set(&kit, "external", KIT_FAR);
+        kit.cache_num = 7;
+        kit.unlisted = how < 2;
+        started(&kit);
+        kit_tick(&kit);
+        assert_int_equal(kit.n_cert, how < 2);
+        assert_false(far_revoked(&kit));
+        kit.far_info.revoked = true;
+        if (how == 0) {
+            /* Came by Cert, is revoked by CertCache. */
+            kit.unlisted = false;
+            kit.cache_num = 8;
+        } else if (how == 2) {
+            kit.cache_num = 8;
+        }
+        a_day_later(&kit);
+        assert_true(far_revoked(&kit));
+        kit.down = true;
+        kit_restart(&kit, false);
+        assert_true(far_revoked(&kit));
+        /* And back, with another one. */
+        kit.down = false;
+        kit.far_info.revoked = false;
+        kit.cache_num = 9;
+        kit_step(&kit, 900000);
+        a_day_later(&kit);
+        assert_false(far_revoked(&kit));
+        kit.down = true;
+        kit_restart(&kit, false);
+        assert_false(far_revoked(&kit));
+        kit_free(&kit);
+        remove_dir(dir);
+    }
+}
+
+/* Asked for one, answered with another that we would take, too. */
+static void
+another_external(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_new(&kit, 2592000);
+    kit_set(&kit, "external", KIT_FAR " kms.two.test");
+    kit.unlisted = true;
+    kit.cert_uri = "kms.two.test";
+    started(&kit);
+    kit_tick(&kit);
+    kit_log_has(&kit, "no certificate of " KIT_FAR " came");
+    assert_int_not_equal(mcx_ring_kms(kit.ring, mcx_bytes_str(KIT_FAR), NULL,
+                                      NULL), MCX_OK);
+    assert_int_equal(mcx_ring_kms(kit.ring, mcx_bytes_str("kms.two.test"),
+                                  NULL, NULL), MCX_OK);
+    assert_int_equal(kit.n_cert, 2);
+    kit_free(&kit);
+}
+
+/* Nothing that is not a file is waited for or read without end. */
+static void
+token_files(void **state)
+{
+    char *dir = make_dir(), path[600];
+    struct kit kit;
+
+    (void)state;
+    (void)alarm(20); /* a test that hangs has failed */
+    kit_new(&kit, 3600);
+    kit.token = KIT_TOKEN;
+    set_path(&kit, "token-file", dir, "token");
+    snprintf(path, sizeof path, "%s/token", dir);
+    started(&kit);
+    for (int how = 0; how < 7; how++) {
+        unsigned failed = kit.counted_failed;
+
+        switch (how) {
+        case 0:
+            break; /* none */
+        case 1:
+            assert_int_equal(mkfifo(path, 0600), 0);
+            break;
+        case 2:
+            assert_int_equal(mkdir(path, 0700), 0);
+            break;
+        case 3:
+            assert_int_equal(symlink("/dev/zero", path), 0);
+            break;
+        case 4:
+            assert_int_equal(symlink("token", path), 0);
+            break;
+        case 5:
+            write_text(dir, "token", "");
+            break;
+        default:
+            write_text(dir, "token", KIT_TOKEN "\r\nX-Evil: 1");
+            break;
+        }
+        kit_tick(&kit);
+        assert_int_equal(kit.counted_failed, failed + 1);
+        assert_int_equal(kit_n_keys(&kit), 0);
+        assert_int_equal(kit.n_init, 0);
+        kit_log_has(&kit, "token-file: ");
+        (void)remove(path);
+        kit_step(&kit, 900000);
+    }
+    write_text(dir, "token", KIT_TOKEN "\n");
+    kit_tick(&kit);
+    assert_true(kit_has(&kit, kit_period(&kit)));
+    (void)alarm(0);
+    kit_free(&kit);
+    remove_dir(dir);
+}
+
+/* The clock of the host is set, far and near, there and back: no key in use
+ * past its end, and keys again when it is right. */
+static void
+clock_steps(void **state)
+{
+    static const int64_t steps_s[] = {
+        -1, 1, -3600, 7200, -86400 * 400, 86400 * 800, -INT64_C(2000000000),
+        INT64_C(4000000000), -INT64_C(2000000000), 86400 * 3650, 3600
+    };
+    struct kit kit;
+
+    (void)state;
+    kit_new(&kit, 3600);
+    kit.valid_to_unix = 0;
+    started(&kit);
+    kit_tick(&kit);
+    for (size_t i = 0; i < sizeof steps_s / sizeof *steps_s; i++) {
+        uint64_t no;
+
+        kit.now_ms += steps_s[i] * 1000;
+        kit.mono_ms += 1000;
+        if (!kms_period_at(&no, &kit.info.period, kit.now_ms)) {
+            kit_tick(&kit);
+            continue;
+        }
+        for (int s = 0; s < 20; s++) {
+            kit_step(&kit, 1000);
+            kit_tick(&kit);
+        }
+        if (!kit_has(&kit, kit_period(&kit))) {
+            fail_msg("step %zu: no key\n%s", i, kit.log);
+        }
+        assert_true(no < 2 || !kit_has(&kit, no - 2));
+        assert_true(kit_n_keys(&kit) <= 8);
+    }
+    kit_free(&kit);
+}
+
 /* One without a domain list would speak for our own users, unless ours has a
  * list. */
 static void
@@ -969,6 +1151,10 @@ main(void)
         cmocka_unit_test(restarts),
         cmocka_unit_test(externals),
         cmocka_unit_test(externals_without_domains),
+        cmocka_unit_test(externals_revoked),
+        cmocka_unit_test(another_external),
+        cmocka_unit_test(token_files),
+        cmocka_unit_test(clock_steps),
         cmocka_unit_test(forms),
         cmocka_unit_test(settings),
         cmocka_unit_test(a_day),
