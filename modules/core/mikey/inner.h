@@ -89,6 +89,9 @@ mcx_err mcx_end_signer(struct mcx_end *end, struct mcx_user_key **key,
 mcx_err mcx_end_verify(const struct mcx_end *end, struct mcx_bytes covered,
                        struct mcx_bytes sign, size_t sign_at, size_t *which,
                        struct mcx_why *why) MCX_MUST_USE;
+/* What verifying found, 'err' with '*found', as a refusal of the message. */
+mcx_err mcx_end_refuse(mcx_err err, const struct mcx_why *found,
+                       size_t sign_at, struct mcx_why *why) MCX_MUST_USE;
 /* Is the certificate good at 't_ms'? */
 bool mcx_kms_info_valid(const struct mcx_kms_info *kms, int64_t t_ms);
 

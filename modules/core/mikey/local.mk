@@ -56,8 +56,8 @@ bench_mikey_LDADD = libmcx-core-all.la
 
 if HAVE_CMOCKA
 MIKEY_TESTS = test_batch test_edges test_families test_gsk test_hand \
-	test_kinds test_mikey_oom test_open test_params test_parse test_prf \
-	test_psk
+	test_kinds test_mikey_oom test_open test_open_many test_params \
+	test_parse test_prf test_psk
 check_PROGRAMS += $(MIKEY_TESTS)
 TESTS += $(MIKEY_TESTS)
 test_batch_SOURCES = modules/core/mikey/test_batch.c \
@@ -103,6 +103,11 @@ test_open_SOURCES = modules/core/mikey/test_open.c \
 	modules/core/mikey/test_world.h
 test_open_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_open_LDADD = $(CORE_TEST_LIBS)
+test_open_many_SOURCES = modules/core/mikey/test_open_many.c \
+	modules/core/mikey/test_env.h \
+	modules/core/mikey/test_world.h
+test_open_many_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_open_many_LDADD = $(CORE_TEST_LIBS)
 test_params_SOURCES = modules/core/mikey/test_params.c \
 	modules/core/mikey/test_env.h \
 	modules/core/mikey/test_world.h

@@ -1,5 +1,5 @@
 /* open.c -- station 2 to 3: who sent this, is it for us, is it new, and what
- * key does it carry.
+ * key does it carry; for one message or for several at once.
  *
  * Called by the modules' workers and by mcx-mikey; parse.c came before.  The
  * order of checks is that of the design defaults and of RFC 6509 2.2.2: what
@@ -9,13 +9,22 @@
  *   shape, purpose tag, T window, replay look-up, identities, signature,
  *   replay entry, SAKKE with its check, key parameters, policy
  *
+ * Several go through this step by step together, as a wave: signatures of one
+ * KMS are verified by one call and what is sealed to one key is opened by one
+ * call.  Within a step they take their turns, and what one leaves behind for
+ * another, the replay entry, only ever meets the same message again: that one
+ * begins a new wave.  So each gets what it would have got by itself.  One
+ * message alone is a wave of one.
+ *
  * Offsets in refusals are those of the octets that were judged. */
 #include <config.h>
+#include <stdlib.h>
 #include "inner.h"
 #include "mac.h"
 
 enum { IDR_DATA = 5, T_VALUE = 2, SIGN_DATA = 2, SAKKE_DATA = 5,
        EXT_DATA = 4 };
+enum { WAVE = 8 }; /* what the lanes of the fastest back-end hold */
 
 /* One opening on its way. */
 struct opening {
@@ -25,10 +34,22 @@ struct opening {
     enum mcx_window window;
     bool diverse; /* CSB ID is the receiver's own */
     struct mcx_why *why;
-    struct mcx_key_msg *km; /* filled as things become known */
+    struct mcx_key_msg *km; /* the caller's; filled as things become known */
+    mcx_err err;            /* MCX_OK: still on its way */
     int64_t now_ms, t_ms;
     bool late; /* who the initiator is will be asked behind the key */
     struct mcx_end i, r; /* initiator; ourselves when not 'to_self' */
+    /* signature: the next of its attempts, by UID and octets covered */
+    size_t attempt;
+    bool verified;
+    /* SAKKE: the payload, the next of our periods, and what came of the last
+     * one; the user key is a reference while it is used */
+    struct mcx_sakke_pl pl;
+    size_t period;
+    struct mcx_user_key *key;
+    bool missing, entered, opened;
+    mcx_err sakke_err;
+    struct mcx_why sakke_why;
 };
 
 static mcx_err
@@ -161,16 +182,19 @@ replay_result(const struct opening *o, mcx_err err)
 }
 
 static mcx_err
+take_digest(const struct opening *o)
+{
+    /* The signature's own octets stay out: ECCSI signatures are malleable. */
+    mcx_err err = mcx_digest(o->km->digest,
+                             mcx_bytes(o->msg->octets.p,
+                                       o->msg->signed_size));
+
+    return err == MCX_OK ? MCX_OK : refuse_world(o, err, "");
+}
+
+static mcx_err
 check_replay(const struct opening *o)
 {
-    mcx_err err;
-
-    /* The signature's own octets stay out: ECCSI signatures are malleable. */
-    err = mcx_digest(o->km->digest,
-                     mcx_bytes(o->msg->octets.p, o->msg->signed_size));
-    if (err != MCX_OK) {
-        return refuse_world(o, err, "");
-    }
     if (!o->how->replay) {
         return MCX_OK;
     }
@@ -461,29 +485,69 @@ recover_initiator(struct opening *o)
 
 /* ---- signature and replay entry ---------------------------------------- */
 
-static mcx_err
-verify_covered(const struct opening *o, size_t covered, struct mcx_why *why)
+/* With each UID that the initiator may have; then, for peers that sign
+ * without the payload's header, with each of them once more. */
+static size_t
+attempts(const struct opening *o)
 {
-    return mcx_end_verify(&o->i, mcx_bytes(o->msg->octets.p, covered),
-                          o->msg->sign, o->msg->sign_at + SIGN_DATA, NULL,
-                          why);
+    bool twice = o->how->peer & MCX_PEER_SIGN_WITHOUT_HEADER;
+
+    return twice ? 2 * o->i.n : o->i.n;
 }
 
-static mcx_err
-verify_signature(const struct opening *o)
+static void
+ask_signature(struct mcx_eccsi_job *job, const struct opening *o)
 {
-    struct mcx_why why = { 0 };
-    mcx_err err = verify_covered(o, o->msg->signed_size, &why);
+    size_t covered = o->msg->signed_size;
 
-    if (why.reason == MCX_R_SIGNATURE
-        && (o->how->peer & MCX_PEER_SIGN_WITHOUT_HEADER)) {
-        why = (struct mcx_why){ 0 };
-        err = verify_covered(o, o->msg->signed_size - 2, &why);
+    covered -= o->attempt < o->i.n ? 0 : SIGN_DATA;
+    job->id = mcx_end_id(&o->i, o->attempt % o->i.n);
+    job->msg = mcx_bytes(o->msg->octets.p, covered);
+    job->sig = o->msg->sign;
+}
+
+static void
+take_verdict(struct opening *o, const struct mcx_eccsi_job *job)
+{
+    if (job->err == MCX_OK) {
+        o->verified = true;
+    } else if (job->why.reason == MCX_R_SIGNATURE
+               && o->attempt + 1 < attempts(o)) {
+        o->attempt++;
+    } else {
+        o->err = mcx_end_refuse(job->err, &job->why,
+                                o->msg->sign_at + SIGN_DATA, o->why);
     }
-    if (err != MCX_OK && o->why) {
-        *o->why = why;
+}
+
+static bool
+unverified(const struct opening *o)
+{
+    return o->err == MCX_OK && !o->verified;
+}
+
+/* Those of one KMS together. */
+static void
+verify_signatures(struct opening *o, size_t n)
+{
+    struct mcx_eccsi_job job[WAVE];
+    struct opening *of[WAVE];
+    size_t first, i, k;
+
+    for (first = 0; first < n; first++) {
+        while (unverified(&o[first])) {
+            for (k = 0, i = first; i < n; i++) {
+                if (unverified(&o[i]) && o[i].i.pub == o[first].i.pub) {
+                    ask_signature(&job[k], &o[i]);
+                    of[k++] = &o[i];
+                }
+            }
+            mcx_eccsi_verify_many(job, k, o[first].i.pub);
+            for (i = 0; i < k; i++) {
+                take_verdict(of[i], &job[i]);
+            }
+        }
     }
-    return err;
 }
 
 /* When T will have left the window. */
@@ -556,49 +620,118 @@ our_sakke(const struct opening *o, struct mcx_sakke_pl *out)
                       "TS 33.180 E.5");
 }
 
+/* None of our periods opened it. */
 static mcx_err
-open_sakke(const struct opening *o)
+refuse_sakke(const struct opening *o)
+{
+    const struct mcx_why *why = &o->sakke_why;
+
+    if (o->missing && (why->reason == MCX_R_NONE
+                       || why->reason == MCX_R_SAKKE_CHECK)) {
+        return MCX_REFUSE(o->why, MCX_R_NO_PERIOD_KEY, "SAKKE", o->pl.at,
+                          "TS 33.180 F.2.1");
+    }
+    if (why->reason != MCX_R_NONE) {
+        return MCX_REFUSE(o->why, why->reason, "SAKKE",
+                          o->pl.at + SAKKE_DATA + why->offset,
+                          why->clause[0] ? why->clause : "RFC 6508 6.2.2");
+    }
+    if (o->sakke_err == MCX_E_NO_IDENTITY) {
+        return MCX_REFUSE(o->why, MCX_R_NO_USER, "SAKKE", o->pl.at,
+                          "TS 33.180 F.2.1");
+    }
+    return refuse_world(o, o->sakke_err, "SAKKE");
+}
+
+/* Takes the key of the next of our periods that there is one for. */
+static void
+next_key(struct opening *o)
 {
     const struct mcx_end *me = o->km->to_self ? &o->i : &o->r;
-    struct mcx_sakke_pl pl;
-    struct mcx_why why = { 0 };
-    bool missing = false;
-    mcx_err err = MCX_E_NO_PERIOD;
-    size_t i;
 
-    MCX_TRY(our_sakke(o, &pl));
-    for (i = 0; i < me->n; i++) {
-        struct mcx_user_key *key = NULL;
+    while (o->period < me->n) {
+        o->sakke_err = mcx_ring_user(o->how->ring, me->uri,
+                                     me->no[o->period++], &o->key);
+        if (o->sakke_err == MCX_OK) {
+            return;
+        }
+        o->missing |= o->sakke_err == MCX_E_NO_PERIOD;
+    }
+    o->err = refuse_sakke(o);
+}
 
-        err = mcx_ring_user(o->how->ring, me->uri, me->no[i], &key);
-        if (err != MCX_OK) {
-            missing |= err == MCX_E_NO_PERIOD;
-            continue;
+/* What opening with o->key gave. */
+static void
+take_opened(struct opening *o, const struct mcx_sakke_job *job)
+{
+    mcx_user_key_free(o->key);
+    o->key = NULL;
+    o->sakke_err = job->err;
+    o->sakke_why = job->why;
+    if (job->err == MCX_OK) {
+        o->km->key = job->ssv;
+        o->opened = true;
+    } else if (job->why.reason != MCX_R_SAKKE_CHECK) {
+        o->err = refuse_sakke(o);
+    }
+}
+
+struct sakke_jobs {
+    struct mcx_sakke_job job[WAVE];
+};
+MCX_SECRET_TYPE(sakke_jobs);
+
+/* With the key of 'o' all of the 'n' that have it. */
+static void
+open_with(struct opening *o, size_t n)
+{
+    const struct mcx_user_key *key = o->key;
+    MCX_SECRET(sakke_jobs, jobs);
+    struct opening *of[WAVE];
+    size_t i, k = 0;
+
+    for (i = 0; i < n; i++) {
+        if (o[i].key == key) {
+            jobs.job[k].enc = o[i].pl.data;
+            of[k++] = &o[i];
         }
-        err = mcx_sakke_open(&o->km->key, key, pl.data, &why);
-        mcx_user_key_free(key);
-        if (err == MCX_OK || why.reason != MCX_R_SAKKE_CHECK) {
-            break;
+    }
+    mcx_sakke_open_many(jobs.job, k, key);
+    for (i = 0; i < k; i++) {
+        take_opened(of[i], &jobs.job[i]);
+    }
+}
+
+static bool
+sealed(const struct opening *o)
+{
+    return o->err == MCX_OK && !o->opened;
+}
+
+static void
+open_sakke(struct opening *o, size_t n)
+{
+    size_t i, left;
+
+    for (i = 0; i < n; i++) {
+        if (sealed(&o[i])) {
+            o[i].sakke_err = MCX_E_NO_PERIOD;
+            o[i].err = our_sakke(&o[i], &o[i].pl);
         }
     }
-    if (err == MCX_OK) {
-        return MCX_OK;
-    }
-    if (missing && (why.reason == MCX_R_NONE
-                    || why.reason == MCX_R_SAKKE_CHECK)) {
-        return MCX_REFUSE(o->why, MCX_R_NO_PERIOD_KEY, "SAKKE", pl.at,
-                          "TS 33.180 F.2.1");
-    }
-    if (why.reason != MCX_R_NONE) {
-        return MCX_REFUSE(o->why, why.reason, "SAKKE",
-                          pl.at + SAKKE_DATA + why.offset,
-                          why.clause[0] ? why.clause : "RFC 6508 6.2.2");
-    }
-    if (err == MCX_E_NO_IDENTITY) {
-        return MCX_REFUSE(o->why, MCX_R_NO_USER, "SAKKE", pl.at,
-                          "TS 33.180 F.2.1");
-    }
-    return refuse_world(o, err, "SAKKE");
+    do { /* a round for each period, of which there are two at most */
+        for (i = 0; i < n; i++) {
+            if (sealed(&o[i])) {
+                next_key(&o[i]);
+            }
+        }
+        for (left = 0, i = 0; i < n; i++) {
+            if (o[i].key) {
+                open_with(&o[i], n - i);
+            }
+            left += sealed(&o[i]);
+        }
+    } while (left > 0);
 }
 
 /* SPEC TS 33.180 5.2.3: a GMK's CSB ID is the GUK-ID of the receiver; of
@@ -661,68 +794,178 @@ take_public(struct opening *o)
     }
 }
 
-/* Everything after the replay entry. */
+/* What is said under the key. */
 static mcx_err
-open_key(struct opening *o)
+take_rest(struct opening *o)
 {
-    MCX_TRY(open_sakke(o));
     MCX_TRY(take_ids(o));
     MCX_TRY(recover_initiator(o));
     MCX_TRY(take_params(o));
     return mcx_profile_of(&o->km->sp, o->msg, o->km->kind, o->why);
 }
 
-static mcx_err
-run(struct opening *o)
-{
-    mcx_err err;
+/* ---- waves ------------------------------------------------------------- */
 
+static bool
+complete(const struct mcx_mikey_msg *msg, const struct mcx_open *how)
+{
+    return msg && msg->n_pl > 0 && how && how->env && how->ring && how->self
+           && how->self[0] && (!how->from || how->from[0])
+           && (!how->to || how->to[0]);
+}
+
+/* All that is judged of the message by itself and needs nobody. */
+static mcx_err
+begin(struct opening *o)
+{
+    if (!complete(o->msg, o->how)) {
+        return MCX_E_ARG;
+    }
+    o->now_ms = o->how->env->unix_ms(o->how->env->ctx);
+    o->t_ms = mcx_ntp_to_unix_ms(o->msg->t, o->now_ms);
     MCX_TRY(check_shape(o));
     MCX_TRY(check_purpose(o));
     MCX_TRY(check_time(o));
+    return take_digest(o);
+}
+
+/* And with the help of replay cache and ring. */
+static mcx_err
+look(struct opening *o)
+{
     MCX_TRY(check_replay(o));
-    MCX_TRY(check_identities(o));
-    MCX_TRY(verify_signature(o));
-    MCX_TRY(enter_replay(o));
-    take_public(o);
-    err = open_key(o);
+    return check_identities(o);
+}
+
+/* The same message as one of the 'n' still on their way? */
+static bool
+is_twin(const struct opening *o, const struct opening *wave, size_t n)
+{
+    struct mcx_bytes digest = mcx_bytes(o->km->digest,
+                                        sizeof o->km->digest);
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (wave[i].err == MCX_OK
+            && mcx_bytes_eq(digest, mcx_bytes(wave[i].km->digest,
+                                              digest.n))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Puts 'o' behind the 'n' of its wave; false: it has to wait for them. */
+static bool
+join(struct opening *o, const struct opening *wave, size_t n)
+{
+    mcx_wipe(o->km, sizeof *o->km);
+    o->err = begin(o);
+    if (o->err == MCX_OK) {
+        if (is_twin(o, wave, n)) {
+            return false;
+        }
+        o->err = look(o);
+    }
+    return true;
+}
+
+/* What the caller gets to see of a message that waits for its key. */
+static void
+keep_parked(struct mcx_key_msg *km)
+{
+    MCX_SECRET(mcx_key_msg, out);
+
+    out.csb_id = km->csb_id;
+    memcpy(out.initiator, km->initiator, sizeof out.initiator);
+    memcpy(out.digest, km->digest, sizeof out.digest);
+    mcx_wipe(km, sizeof *km);
+    *km = out;
+}
+
+static void
+finish(struct opening *o)
+{
     /* It may be tried again: the period key may come, memory may return. */
-    if (err == MCX_E_NO_PERIOD || mcx_err_class(err) == MCX_CLASS_WORLD) {
+    if (o->entered && (o->err == MCX_E_NO_PERIOD
+                       || mcx_err_class(o->err) == MCX_CLASS_WORLD)) {
         park(o);
     }
-    return err;
+    if (o->err == MCX_E_EXPIRED && o->km->params.present) {
+        /* SPEC TS 33.180 5.2.4: the sender revokes.  The message is good, and
+         * all of it may be known but the key. */
+        mcx_ssv_wipe(&o->km->key);
+    } else if (o->err == MCX_E_NO_PERIOD) { /* good, and to be parked */
+        keep_parked(o->km);
+    } else if (o->err != MCX_OK) {
+        mcx_wipe(o->km, sizeof *o->km);
+    }
+    mcx_kms_pub_free(o->i.pub);
+    mcx_kms_pub_free(o->r.pub);
+}
+
+/* Takes the wave through what is left. */
+static void
+run(struct opening *o, size_t n)
+{
+    size_t i;
+
+    verify_signatures(o, n);
+    for (i = 0; i < n; i++) {
+        if (o[i].err == MCX_OK) {
+            o[i].err = enter_replay(&o[i]);
+            o[i].entered = o[i].err == MCX_OK;
+        }
+        if (o[i].entered) {
+            take_public(&o[i]);
+        }
+    }
+    open_sakke(o, n);
+    for (i = 0; i < n; i++) {
+        if (o[i].err == MCX_OK) {
+            o[i].err = take_rest(&o[i]);
+        }
+        finish(&o[i]);
+    }
 }
 
 mcx_err
 mcx_mikey_open(struct mcx_key_msg *out, const struct mcx_mikey_msg *msg,
                const struct mcx_open *how, struct mcx_why *why)
 {
-    MCX_SECRET(mcx_key_msg, km);
-    struct opening o = { .msg = msg, .how = how, .why = why, .km = &km };
-    mcx_err err;
+    struct opening o = { .msg = msg, .how = how, .why = why, .km = out };
 
-    memset(out, 0, sizeof *out);
-    if (!msg || msg->n_pl == 0 || !how || !how->env || !how->ring
-        || !how->self || !how->self[0] || (how->from && !how->from[0])
-        || (how->to && !how->to[0])) {
-        return MCX_E_ARG;
+    (void)join(&o, NULL, 0);
+    run(&o, 1);
+    return o.err;
+}
+
+void
+mcx_mikey_open_many(struct mcx_open_job *job, size_t n)
+{
+    struct opening *o = n > 1 ? calloc(WAVE, sizeof *o) : NULL;
+    size_t done = 0, k, i;
+
+    while (o && done < n) {
+        for (k = 0; k < WAVE && done + k < n; k++) {
+            struct mcx_open_job *j = &job[done + k];
+
+            j->why = (struct mcx_why){ 0 };
+            o[k] = (struct opening){ .msg = j->msg, .how = j->how,
+                                     .why = &j->why, .km = j->out };
+            if (!join(&o[k], o, k)) {
+                break;
+            }
+        }
+        run(o, k);
+        for (i = 0; i < k; i++) {
+            job[done++].err = o[i].err;
+        }
     }
-    o.now_ms = how->env->unix_ms(how->env->ctx);
-    o.t_ms = mcx_ntp_to_unix_ms(msg->t, o.now_ms);
-    err = run(&o);
-    if (err == MCX_OK) {
-        *out = km;
-    } else if (err == MCX_E_EXPIRED && km.params.present) {
-        /* SPEC TS 33.180 5.2.4: the sender revokes.  The message is good, and
-         * all of it may be known but the key. */
-        *out = km;
-        mcx_ssv_wipe(&out->key);
-    } else if (err == MCX_E_NO_PERIOD) { /* good, and to be parked */
-        memcpy(out->initiator, km.initiator, sizeof out->initiator);
-        memcpy(out->digest, km.digest, sizeof out->digest);
-        out->csb_id = km.csb_id;
+    free(o);
+    for (; done < n; done++) { /* one, or no memory for more */
+        job[done].why = (struct mcx_why){ 0 };
+        job[done].err = mcx_mikey_open(job[done].out, job[done].msg,
+                                       job[done].how, &job[done].why);
     }
-    mcx_kms_pub_free(o.i.pub);
-    mcx_kms_pub_free(o.r.pub);
-    return err;
 }

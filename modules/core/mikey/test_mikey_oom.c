@@ -30,10 +30,11 @@ void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void __wrap_free(void *p);
 
-enum { ROOM = 4096, STACK = 1 << 20, WINDOW = 8 };
+enum { ROOM = 4096, STACK = 1 << 20, WINDOW = 8, MANY = 5 };
 static const int64_t now_ms = INT64_C(1772366400000);
 
 static long fail_in = -1; /* allocations still to succeed; -1: all */
+static bool fail_once;    /* one fails and no more */
 static long live;         /* OpenSSL's blocks in use */
 static long lost;         /* blocks freed with the key in them */
 static bool watching;
@@ -46,6 +47,11 @@ static struct {
     struct mcx_ssv ssv;
     uint8_t gmk[ROOM], csk[ROOM], gsk[ROOM];
     size_t gmk_n, csk_n, gsk_n;
+    uint8_t many[MANY][ROOM];
+    size_t many_n[MANY];
+    struct mcx_mikey_msg many_msg[MANY];
+    struct mcx_key_msg many_km[MANY];
+    struct mcx_open_job many_job[MANY];
     struct mcx_key_params params;
     struct mcx_mikey_msg msg;
     struct mcx_key_msg km;
@@ -81,6 +87,7 @@ static bool
 may_allocate(void)
 {
     if (fail_in == 0) {
+        fail_in -= fail_once;
         return false;
     }
     fail_in -= fail_in > 0;
@@ -196,6 +203,7 @@ world_up(void **state)
     struct mcx_kms_master *master = NULL;
     struct mcx_kms_pub *pub = NULL;
     uint64_t no;
+    size_t i;
 
     (void)state;
     test_env_init(&w.te, now_ms);
@@ -220,6 +228,10 @@ world_up(void **state)
     assert_int_equal(build(MCX_KIND_GMK, w.gmk, &w.gmk_n), MCX_OK);
     assert_int_equal(build(MCX_KIND_CSK, w.csk, &w.csk_n), MCX_OK);
     assert_int_equal(build_gsk(w.gsk, &w.gsk_n), MCX_OK);
+    for (i = 0; i < MANY; i++) {
+        assert_int_equal(build(MCX_KIND_GMK, w.many[i], &w.many_n[i]),
+                         MCX_OK);
+    }
     return 0;
 }
 
@@ -268,6 +280,52 @@ static mcx_err
 do_open_self(void)
 {
     return open_as(w.csk, w.csk_n, ALICE, false);
+}
+
+/* Each of them opens or lacked memory, whatever became of the others; the
+ * last error. */
+static mcx_err
+open_many(bool resume)
+{
+    static const struct mcx_key_msg zero;
+    struct mcx_open how = { .env = &w.te.env, .ring = w.ring, .self = BOB,
+                            .from = ALICE, .replay = w.replay,
+                            .resume = resume };
+    mcx_err err = MCX_OK;
+    size_t i;
+
+    for (i = 0; i < MANY; i++) {
+        assert_int_equal(mcx_mikey_parse(&w.many_msg[i],
+                                         mcx_bytes(w.many[i], w.many_n[i]),
+                                         NULL),
+                         MCX_OK);
+        memset(&w.many_km[i], 0x55, sizeof w.many_km[i]);
+        w.many_job[i] = (struct mcx_open_job){ .msg = &w.many_msg[i],
+                                               .how = &how,
+                                               .out = &w.many_km[i] };
+    }
+    mcx_mikey_open_many(w.many_job, MANY);
+    for (i = 0; i < MANY; i++) {
+        const struct mcx_open_job *j = &w.many_job[i];
+
+        if (j->err == MCX_OK) {
+            assert_memory_equal(j->out->key.b, w.ssv.b, sizeof w.ssv.b);
+            assert_int_equal(j->why.reason, MCX_R_NONE);
+        } else {
+            assert_memory_equal(j->out, &zero, sizeof zero);
+            assert_int_not_equal(j->why.reason, MCX_R_NONE);
+            err = j->err;
+        }
+    }
+    mcx_wipe(w.many_km, sizeof w.many_km);
+    mcx_wipe(&w.km, sizeof w.km);
+    return err;
+}
+
+static mcx_err
+do_open_many(void)
+{
+    return open_many(false);
 }
 
 static mcx_err
@@ -356,6 +414,7 @@ static const struct { const char *name; mcx_err (*run)(void); } op[] = {
     { "build", do_build },
     { "open", do_open },
     { "open to self", do_open_self },
+    { "open many", do_open_many },
     { "store", do_store },
     { "batch", do_batch },
     { "GSK build", do_gsk_build },
@@ -428,6 +487,47 @@ replay_survives(void **state)
         w.replay = NULL;
     }
     assert_true(n > 1);
+}
+
+/* Several at once: the n-th allocation fails and no other, or all from there
+ * on.  Those that lacked it can be resumed, those that opened are taken. */
+static void
+many_survive(void **state)
+{
+    mcx_err err[MANY];
+    int mode;
+
+    (void)state;
+    assert_int_equal(do_open_many(), MCX_OK);
+    for (mode = 0; mode < 2; mode++) {
+        bool fired = true;
+        long n, failed = 0;
+        size_t i;
+
+        for (n = 0; fired; n++) {
+            assert_int_equal(mcx_replay_new(&w.replay, 16), MCX_OK);
+            fail_once = mode == 0;
+            fail_in = n;
+            (void)open_many(false);
+            fired = fail_in <= 0;
+            fail_in = -1;
+            for (i = 0; i < MANY; i++) {
+                err[i] = w.many_job[i].err;
+                assert_true(err[i] == MCX_OK || err[i] == MCX_E_NOMEM);
+                failed += err[i] != MCX_OK;
+            }
+            (void)open_many(true);
+            for (i = 0; i < MANY; i++) {
+                assert_int_equal(w.many_job[i].err,
+                                 err[i] == MCX_OK ? MCX_E_REPLAY : MCX_OK);
+            }
+            mcx_replay_free(w.replay);
+            w.replay = NULL;
+        }
+        print_message("%ld allocations, %ld openings without\n", n - 1,
+                      failed);
+        assert_true(n > MANY && failed > 0);
+    }
 }
 
 /* ---- what is left behind ----------------------------------------------- */
@@ -552,6 +652,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation),
         cmocka_unit_test(replay_survives),
+        cmocka_unit_test(many_survive),
         cmocka_unit_test(nothing_left),
     };
 

@@ -103,6 +103,19 @@ mcx_end_signer(struct mcx_end *end, struct mcx_user_key **key,
 }
 
 mcx_err
+mcx_end_refuse(mcx_err err, const struct mcx_why *found, size_t sign_at,
+               struct mcx_why *why)
+{
+    if (found->reason == MCX_R_NONE) {
+        return MCX_REFUSE(why, err == MCX_E_NOMEM ? MCX_R_MEMORY
+                                                  : MCX_R_CRYPTO,
+                          "SIGN", 0, "");
+    }
+    return MCX_REFUSE(why, found->reason, "SIGN", sign_at + found->offset,
+                      found->clause[0] ? found->clause : "RFC 6507 5.2.2");
+}
+
+mcx_err
 mcx_end_verify(const struct mcx_end *end, struct mcx_bytes covered,
                struct mcx_bytes sign, size_t sign_at, size_t *which,
                struct mcx_why *why)
@@ -128,11 +141,5 @@ mcx_end_verify(const struct mcx_end *end, struct mcx_bytes covered,
             break;
         }
     }
-    if (w.reason == MCX_R_NONE) {
-        return MCX_REFUSE(why, err == MCX_E_NOMEM ? MCX_R_MEMORY
-                                                  : MCX_R_CRYPTO,
-                          "SIGN", 0, "");
-    }
-    return MCX_REFUSE(why, w.reason, "SIGN", sign_at + w.offset,
-                      w.clause[0] ? w.clause : "RFC 6507 5.2.2");
+    return mcx_end_refuse(err, &w, sign_at, why);
 }
