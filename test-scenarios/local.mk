@@ -41,7 +41,7 @@ check-threads: all
 check-call: all
 	@$(MAKE) check TESTS="sip-glue/tools/test_call.sh"
 THREAD_TESTS = test_pool test_ring test_replay test_store test_srtp \
-	test_signers test_attack
+	test_signers test_attack test_open_many
 
 EXTRA_DIST += \
 	test-scenarios/house/each-test \

@@ -83,6 +83,14 @@ struct mcx_answer {
 #define MCX_WARN_MIKEY_TEXT                                                   \
     "authentication of the MIKEY-SAKKE I_MESSAGE failed"
 
+/* One of several requests that are judged together. */
+struct mcx_judgement {
+    const struct mcx_rq *rq;   /* in */
+    struct mcx_answer *answer; /* out, as for judge() */
+    struct mcx_why *why;
+    mcx_err err;
+};
+
 /* ---- outgoing requests ------------------------------------------------- */
 
 enum mcx_purpose {
@@ -248,7 +256,14 @@ struct mcx_module {
     const void *(*feature)(void *state, const char *name);
     /* Once a second on the loop; may be NULL. */
     void (*tick)(void *state);
+    /* Pool; may be NULL.  Instead of judge() when 'n' requests, 2 to
+     * MCX_JUDGE_MANY, that this module has claimed are waiting: for modules
+     * that open them together in less time.  Each gets what judge() would give
+     * it if they were judged in this order. */
+    void (*judge_many)(void *state, struct mcx_judgement *judgement,
+                       size_t n);
 };
+enum { MCX_JUDGE_MANY = 8 };
 
 #define MCX_MODULE_SYMBOL_PREFIX "mcx_module_"
 /* `MCX_MODULE_DEFINE(csk_upload) = { .abi = ..., };` */

@@ -149,38 +149,54 @@ options_of(const struct mcx_host *host, const struct mcx_mikey_msg *msg,
     return host->peer(host, uri);
 }
 
+/* One upload under judgement.  SECRET: km. */
+struct upload {
+    struct mcx_judgement *j;
+    struct said said;
+    struct mcx_mikey_msg msg;
+    struct mcx_open how;
+    struct mcx_key_msg km;
+};
+MCX_SECRET_TYPE(upload);
+
 static mcx_err
-open_upload(const struct csk_upload *u, const struct mcx_rq *rq,
-            const struct said *said, struct mcx_answer *answer,
-            struct mcx_why *why)
+read_upload(struct upload *up, const struct csk_upload *u)
 {
     const struct mcx_host *host = u->host;
-    struct mcx_key_owner owner = { 0 };
-    struct mcx_mikey_msg msg;
     struct mcx_bytes octets;
-    struct mcx_open how = {
+
+    MCX_TRY(find_mikey(up->j->rq, &octets, up->j->why));
+    MCX_TRY(mcx_mikey_parse(&up->msg, octets, up->j->why));
+    up->how = (struct mcx_open){
         .env = host->env,
         .ring = host->ring,
         .replay = host->replay,
         .self = u->psi,
         /* Named: IDRi must be that, as URI or as UID.  Not named: a visible
          * initiator is taken as it is, a hidden one refused. */
-        .from = said->mc_id[0] ? said->mc_id : NULL,
+        .from = up->said.mc_id[0] ? up->said.mc_id : NULL,
         .kinds = MCX_KIND_BIT(MCX_KIND_CSK),
         .window = MCX_WINDOW_LIVE,
-        .resume = rq->resume,
+        .resume = up->j->rq->resume,
     };
-    MCX_SECRET(mcx_key_msg, km);
+    up->how.peer = options_of(host, &up->msg, up->how.from);
+    return MCX_OK;
+}
 
-    MCX_TRY(find_mikey(rq, &octets, why));
-    MCX_TRY(mcx_mikey_parse(&msg, octets, why));
-    how.peer = options_of(host, &msg, how.from);
-    MCX_TRY(mcx_mikey_open(&km, &msg, &how, why));
-    snprintf(answer->mc_id, sizeof answer->mc_id, "%s", km.initiator);
-    snprintf(owner.impu, sizeof owner.impu, "%s", impu_of(rq));
-    snprintf(owner.mc_id, sizeof owner.mc_id, "%s", km.initiator);
-    snprintf(owner.client_id, sizeof owner.client_id, "%s", said->client_id);
-    return mcx_keys_stage(host->keys, &km, &owner, &answer->key, why);
+static mcx_err
+stage(struct upload *up, const struct csk_upload *u)
+{
+    struct mcx_answer *answer = up->j->answer;
+    struct mcx_key_msg *km = &up->km;
+    struct mcx_key_owner owner = { 0 };
+
+    snprintf(answer->mc_id, sizeof answer->mc_id, "%s", km->initiator);
+    snprintf(owner.impu, sizeof owner.impu, "%s", impu_of(up->j->rq));
+    snprintf(owner.mc_id, sizeof owner.mc_id, "%s", km->initiator);
+    snprintf(owner.client_id, sizeof owner.client_id, "%s",
+             up->said.client_id);
+    return mcx_keys_stage(u->host->keys, km, &owner, &answer->key,
+                          up->j->why);
 }
 
 /* What the peer is told: one answer for everything that is its fault.  The
@@ -209,33 +225,107 @@ refuse(const struct csk_upload *u, struct mcx_answer *answer, mcx_err err)
     return err;
 }
 
+/* Everything up to the message itself; true: it is to be opened. */
+static bool
+begin(struct upload *up, const struct csk_upload *u)
+{
+    struct mcx_judgement *j = up->j;
+
+    if (j->rq->expires == 0) {
+        j->err = MCX_OK;
+        return false;
+    }
+    j->err = read_said(j->rq, &up->said, j->why);
+    if (mcx_err_class(j->err) == MCX_CLASS_BYTES) {
+        /* Nothing is wrong with the I_MESSAGE: 136 would be untrue. */
+        (void)refuse(u, j->answer, j->err);
+        j->answer->status = 403;
+        j->answer->warning = WARN_SERVICE;
+        j->answer->warning_text = WARN_SERVICE_TEXT;
+        return false;
+    }
+    if (j->err == MCX_OK) {
+        j->err = read_upload(up, u);
+    }
+    if (j->err != MCX_OK) {
+        (void)refuse(u, j->answer, j->err);
+    }
+    return j->err == MCX_OK;
+}
+
+/* What opening gave. */
+static void
+take_opened(struct upload *up, const struct csk_upload *u,
+            const struct mcx_open_job *job)
+{
+    struct mcx_judgement *j = up->j;
+
+    j->err = job->err;
+    if (j->err == MCX_OK) {
+        j->err = stage(up, u);
+    } else if (j->why) {
+        *j->why = job->why;
+    }
+    if (j->err != MCX_OK) {
+        (void)refuse(u, j->answer, j->err);
+    }
+}
+
+/* MCX_JUDGE_MANY at most. */
+static void
+judge(const struct csk_upload *u, struct mcx_judgement *j, struct upload *up,
+      size_t n)
+{
+    struct mcx_open_job job[MCX_JUDGE_MANY];
+    struct upload *of[MCX_JUDGE_MANY];
+    size_t i, k = 0;
+
+    for (i = 0; i < n; i++) {
+        up[i].j = &j[i];
+        if (begin(&up[i], u)) {
+            job[k] = (struct mcx_open_job){ .msg = &up[i].msg,
+                                            .how = &up[i].how,
+                                            .out = &up[i].km };
+            of[k++] = &up[i];
+        }
+    }
+    mcx_mikey_open_many(job, k);
+    for (i = 0; i < k; i++) {
+        take_opened(of[i], u, &job[i]);
+    }
+    for (i = 0; i < n; i++) {
+        if (j[i].err == MCX_OK) {
+            j[i].answer->status = is_register(j[i].rq) ? 0 : 200;
+        }
+    }
+}
+
 mcx_err
 csk_upload_judge(void *state, const struct mcx_rq *rq,
                  struct mcx_answer *answer, struct mcx_why *why)
 {
-    const struct csk_upload *u = state;
-    struct said said;
-    mcx_err err;
+    struct mcx_judgement j = { .rq = rq, .answer = answer, .why = why };
+    MCX_SECRET(upload, up);
 
-    if (rq->expires != 0) {
-        err = read_said(rq, &said, why);
-        if (mcx_err_class(err) == MCX_CLASS_BYTES) {
-            /* Nothing is wrong with the I_MESSAGE: 136 would be untrue. */
-            (void)refuse(u, answer, err);
-            answer->status = 403;
-            answer->warning = WARN_SERVICE;
-            answer->warning_text = WARN_SERVICE_TEXT;
-            return err;
-        }
-        if (err == MCX_OK) {
-            err = open_upload(u, rq, &said, answer, why);
-        }
-        if (err != MCX_OK) {
-            return refuse(u, answer, err);
-        }
+    judge(state, &j, &up, 1);
+    return j.err;
+}
+
+void
+csk_upload_judge_many(void *state, struct mcx_judgement *j, size_t n)
+{
+    struct upload *up = calloc(MCX_JUDGE_MANY, sizeof *up);
+    size_t i, some;
+
+    for (i = 0; up && i < n; i += some) {
+        some = n - i < MCX_JUDGE_MANY ? n - i : MCX_JUDGE_MANY;
+        judge(state, j + i, up, some);
+        mcx_wipe(up, MCX_JUDGE_MANY * sizeof *up);
     }
-    answer->status = is_register(rq) ? 0 : 200;
-    return MCX_OK;
+    free(up);
+    for (; i < n; i++) { /* no memory for several */
+        j[i].err = csk_upload_judge(state, j[i].rq, j[i].answer, j[i].why);
+    }
 }
 
 static bool

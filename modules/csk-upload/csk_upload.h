@@ -31,6 +31,7 @@ enum mcx_next csk_upload_outcome(void *state, struct mcx_out *out, int status,
 bool csk_upload_claims(void *state, const struct mcx_rq *rq);
 mcx_err csk_upload_judge(void *state, const struct mcx_rq *rq,
                          struct mcx_answer *answer, struct mcx_why *why);
+void csk_upload_judge_many(void *state, struct mcx_judgement *j, size_t n);
 void csk_upload_settled(void *state, const struct mcx_rq *rq,
                         struct mcx_answer *answer, bool sent);
 

@@ -46,6 +46,7 @@ MCX_MODULE_DEFINE(csk_upload) = {
     .stop = csk_upload_stop,
     .claims = csk_upload_claims,
     .judge = csk_upload_judge,
+    .judge_many = csk_upload_judge_many,
     .settled = csk_upload_settled,
     .wants = csk_upload_wants,
     .prepare = csk_upload_prepare,

@@ -735,6 +735,90 @@ log_off(void **state)
     assert_int_equal(th_counted(&pf, "csk-upload.unbound"), 2);
 }
 
+enum { TOLD = 4096 };
+
+/* What a judgement comes to, as text. */
+static void
+told(char out[TOLD], mcx_err err, const struct incoming *in)
+{
+    struct mcx_key_info info = { 0 };
+
+    if (in->answer.key) {
+        mcx_key_info(&info, in->answer.key);
+    }
+    snprintf(out, TOLD, "%s %s %zu %s: %d %u %s; %x %s %s %s",
+             mcx_err_name(err), mcx_reason_word(in->why.reason),
+             in->why.offset, in->why.payload ? in->why.payload : "",
+             in->answer.status, in->answer.warning, in->answer.mc_id,
+             (unsigned)info.key_id, info.owner.impu, info.owner.mc_id,
+             info.owner.client_id);
+}
+
+/* Requests judged together are judged as they would be one by one: good and
+ * bad ones, some that are not to be opened at all, one that comes twice. */
+static void
+together(void **state)
+{
+    enum { N = MCX_JUDGE_MANY + 3 };
+    static struct th_msg m[N];
+    static struct th_bad bad;
+    static struct incoming in[N];
+    static char alone[N][TOLD];
+    struct mcx_replay *all = pf.host.replay;
+    char said[TOLD];
+
+    (void)state;
+    for (size_t first = 0; first < th_bad_rows(); first++) {
+        struct mcx_judgement j[N];
+        unsigned refusals[2];
+
+        for (size_t way = 0; way < 2; way++) {
+            assert_int_equal(mcx_replay_new(&pf.host.replay, 64), MCX_OK);
+            refusals[way] = th_counted(&pf, "csk-upload.refused");
+            for (size_t i = 0; i < N; i++) {
+                if (way == 0 && i % 5 == 2) {
+                    th_bad_make(&bad, (first + i) % th_bad_rows(), &route);
+                    m[i] = bad.msg;
+                } else if (way == 0) {
+                    th_good(&m[i], &route);
+                }
+                make_rq(&in[i], i % 2 ? "PUBLISH" : "REGISTER");
+                add_part(&in[i], MCX_MIME_MIKEY, m[i == 6 ? 0 : i].b,
+                         m[i == 6 ? 0 : i].n, false);
+                if (i == 3) {
+                    add_part(&in[i], MCX_MIME_MCPTT_INFO, "<mcpttinfo>", 11,
+                             false);
+                } else if (i % 3 == 0) {
+                    add_info(&in[i], i == 9 ? TH_BOB : TH_ALICE);
+                }
+                in[i].rq.expires = i == 4 ? 0 : in[i].rq.expires;
+                j[i] = (struct mcx_judgement){ .rq = &in[i].rq,
+                                               .answer = &in[i].answer,
+                                               .why = &in[i].why };
+            }
+            if (way == 1) {
+                module->judge_many(server, j, N);
+            }
+            for (size_t i = 0; i < N; i++) {
+                if (way == 0) {
+                    told(alone[i], judged(&in[i]), &in[i]);
+                } else {
+                    told(said, j[i].err, &in[i]);
+                    assert_string_equal(said, alone[i]);
+                }
+                settle(&in[i], false);
+            }
+            refusals[way] = th_counted(&pf, "csk-upload.refused")
+                            - refusals[way];
+            mcx_replay_free(pf.host.replay);
+        }
+        assert_int_equal(refusals[0], refusals[1]);
+    }
+    assert_int_equal(strncmp(alone[6], "REPLAY", 6), 0);
+    assert_int_equal(strncmp(alone[0], "OK", 2), 0);
+    pf.host.replay = all;
+}
+
 /* Memory or store short: 503, no Warning. */
 static void
 overload(void **state)
@@ -780,6 +864,7 @@ main(void)
         CASE(who_it_is),
         CASE(bad_info),
         CASE(log_off),
+        CASE(together),
         CASE(overload),
     };
 

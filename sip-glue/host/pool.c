@@ -19,7 +19,8 @@ struct mcxh_pool {
     bool stopping;
     void (*post)(void *arg, struct mcxh_job *job);
     void *arg;
-    unsigned n_threads;
+    unsigned threads;   /* that there are to be, for workers to see */
+    unsigned n_threads; /* that were started */
     pthread_t thread[MCXH_POOL_THREADS_MAX];
 };
 
@@ -40,11 +41,28 @@ take(struct mcxh_pool *pool)
     return job;
 }
 
+/* Takes the first job, and with it what may go together with it.  Called with
+ * the lock, and a job in the queue. */
+static size_t
+take_some(struct mcxh_pool *pool, struct mcxh_job *job[MCXH_POOL_TOGETHER])
+{
+    size_t share = (pool->queued + pool->threads - 1) / pool->threads, n = 0;
+
+    job[n++] = take(pool);
+    while (n < share && n < MCXH_POOL_TOGETHER && job[0]->work_many &&
+           pool->head && pool->head->work_many == job[0]->work_many &&
+           pool->head->sort == job[0]->sort) {
+        job[n++] = take(pool);
+    }
+    return n;
+}
+
 static void *
 worker(void *arg)
 {
+    struct mcxh_job *job[MCXH_POOL_TOGETHER];
     struct mcxh_pool *pool = arg;
-    struct mcxh_job *job;
+    size_t n, i;
 
     pthread_mutex_lock(&pool->lock);
     for (;;) {
@@ -54,11 +72,17 @@ worker(void *arg)
         if (pool->stopping) {
             break;
         }
-        job = take(pool);
+        n = take_some(pool, job);
         pthread_mutex_unlock(&pool->lock);
-        job->work(job);
+        if (n > 1) {
+            job[0]->work_many(job, n);
+        } else {
+            job[0]->work(job[0]);
+        }
         mcx_wipe_stack();
-        pool->post(pool->arg, job);
+        for (i = 0; i < n; i++) {
+            pool->post(pool->arg, job[i]);
+        }
         pthread_mutex_lock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
@@ -101,6 +125,7 @@ mcxh_pool_new(struct mcxh_pool **out, unsigned threads, size_t queue_max,
     pool->post = post;
     pool->arg = arg;
     threads = threads ? threads : default_threads();
+    pool->threads = threads;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

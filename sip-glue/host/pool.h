@@ -4,19 +4,30 @@
  * the job is then handed to the owner's post function, on that worker, which
  * brings it back to the loop by means the pool knows nothing of.  No job is
  * lost: one that never ran, because the pool was stopped, is posted too, with
- * 'cancelled' set. */
+ * 'cancelled' set.
+ *
+ * Jobs that cost less together have a work_many().  A worker that finds
+ * several of one sort waiting at the head of the queue takes its share of them
+ * at once: what is queued by the number of workers, rounded up, and
+ * MCXH_POOL_TOGETHER at most.  Nobody waits for others to come, and no job is
+ * overtaken by one that was queued later. */
 #ifndef MCXH_POOL_H
 #define MCXH_POOL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sofia-mcx/mcx_err.h>
 
 enum { MCXH_POOL_QUEUE = 1024, MCXH_POOL_QUEUE_MAX = 65536,
-       MCXH_POOL_THREADS_MAX = 64 };
+       MCXH_POOL_THREADS_MAX = 64, MCXH_POOL_TOGETHER = 8 };
 
 struct mcxh_job {
     void (*work)(struct mcxh_job *job); /* worker */
     void (*done)(struct mcxh_job *job); /* loop, called by the owner's post */
+    /* Worker; NULL: each by itself.  Called instead of work() for two jobs or
+     * more that are equal in this and in 'sort'. */
+    void (*work_many)(struct mcxh_job **job, size_t n);
+    const void *sort;
     struct mcxh_job *next;              /* the pool's, then the post's      */
     bool cancelled;                     /* work() was not called            */
 };

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "host/pool.h"
@@ -25,6 +26,8 @@ struct thing {
     struct mcxh_job job; /* first */
     struct box *box;
     unsigned runs;
+    size_t with; /* how many it was worked with; 0: by work() */
+    unsigned nth; /* when: box->worked before it */
 };
 
 static void
@@ -42,13 +45,26 @@ work(struct mcxh_job *job)
     struct thing *t = (struct thing *)job;
 
     pthread_mutex_lock(&t->box->lock);
-    t->box->worked++;
+    t->nth = t->box->worked++;
+    t->with = 0;
     pthread_cond_broadcast(&t->box->wake);
     while (t->box->gate) {
         pthread_cond_wait(&t->box->wake, &t->box->lock);
     }
     pthread_mutex_unlock(&t->box->lock);
     t->runs++; /* ours alone until it is posted */
+}
+
+static void
+work_many(struct mcxh_job **job, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct thing *t = (struct thing *)job[i];
+
+        assert_ptr_equal(job[i]->sort, job[0]->sort);
+        work(job[i]);
+        t->with = n;
+    }
 }
 
 static void
@@ -135,6 +151,92 @@ full_is_busy(void **state)
     }
 }
 
+/* While 'threads' workers are held at the gate 'n' jobs are queued, of the
+ * sorts that the letters name, '-' being by itself; then the gate opens. */
+static void
+queue_up(struct thing *t, unsigned threads, const char *sorts)
+{
+    static struct thing held[4];
+    static const char of[128];
+    size_t n = strlen(sorts);
+    struct mcxh_pool *pool;
+    struct box box;
+
+    box_init(&box, true);
+    assert_int_equal(mcxh_pool_new(&pool, threads, 64, post, &box), MCX_OK);
+    for (unsigned i = 0; i < threads; i++) {
+        held[i] = (struct thing){ .job = { .work = work,
+                                           .work_many = work_many },
+                                  .box = &box };
+        assert_int_equal(mcxh_pool_submit(pool, &held[i].job), MCX_OK);
+        wait_for(&box, &box.worked, i + 1);
+        assert_int_equal(held[i].with, 0); /* alone: nobody waits */
+    }
+    for (size_t i = 0; i < n; i++) {
+        t[i] = (struct thing){ .job = { .work = work }, .box = &box };
+        if (sorts[i] != '-') {
+            t[i].job.work_many = work_many;
+            t[i].job.sort = &of[(int)sorts[i]];
+        }
+        assert_int_equal(mcxh_pool_submit(pool, &t[i].job), MCX_OK);
+    }
+    open_gate(&box);
+    wait_for(&box, &box.posted, threads + (unsigned)n);
+    mcxh_pool_free(pool);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(t[i].runs, 1);
+    }
+}
+
+static void
+together(void **state)
+{
+    static const struct {
+        const char *sorts;
+        uint8_t with[24];
+    } row[] = {
+        { "a", { 0 } },
+        { "aa", { 2, 2 } },
+        { "ab", { 0, 0 } },
+        { "--", { 0, 0 } },
+        { "aaaaa-aaabb", { 5, 5, 5, 5, 5, 0, 3, 3, 3, 2, 2 } },
+        { "aba", { 0, 0, 0 } },
+        { "aaaaaaaaaaaaaaaaaaa",
+          { 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 3, 3, 3 } },
+    };
+    struct thing t[24];
+
+    (void)state;
+    for (size_t k = 0; k < sizeof row / sizeof row[0]; k++) {
+        queue_up(t, 1, row[k].sorts);
+        for (size_t i = 0; row[k].sorts[i]; i++) {
+            assert_int_equal(t[i].with, row[k].with[i]);
+            assert_int_equal(t[i].nth, i + 1); /* in the order queued */
+        }
+    }
+}
+
+/* One worker leaves the others theirs. */
+static void
+shared_out(void **state)
+{
+    struct thing t[24];
+    size_t most = 0;
+
+    (void)state;
+    queue_up(t, 2, "aa");
+    assert_true(t[0].with == 0 && t[1].with == 0);
+    for (unsigned threads = 2; threads <= 4; threads++) {
+        queue_up(t, threads, "aaaaaaaaaaaa");
+        /* Whoever comes first takes its share of twelve. */
+        assert_int_equal(t[0].with, 12 / threads);
+        for (size_t i = 0; i < 12; i++) {
+            most = t[i].with > most ? t[i].with : most;
+        }
+        assert_true(most <= 6);
+    }
+}
+
 static void *
 gate_opener(void *arg)
 {
@@ -209,6 +311,7 @@ many_threads(void **state)
     assert_int_equal(mcxh_pool_new(&pool, 4, 64, post, &box), MCX_OK);
     for (unsigned i = 0; i < MANY; i++) {
         t[i].job.work = work;
+        t[i].job.work_many = i % 16 < 12 ? work_many : NULL;
         t[i].box = &box;
     }
     for (unsigned i = 0; i < FEEDERS; i++) {
@@ -233,6 +336,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
         cmocka_unit_test(full_is_busy),
+        cmocka_unit_test(together),
+        cmocka_unit_test(shared_out),
         cmocka_unit_test(shutdown_cancels),
         cmocka_unit_test(many_threads),
     };

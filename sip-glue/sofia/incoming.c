@@ -193,15 +193,13 @@ give_back(struct mcxs_held *h)
     release(h);
 }
 
+/* What goes with the refusal, when it is one. */
 static void
-judge(struct mcxh_job *job)
+take_verdict(struct mcxs_held *h, mcx_err err)
 {
-    struct mcxs_held *h = (struct mcxs_held *)job;
     const struct mcx_part *mikey;
 
-    h->r.rq.resume = h->resume;
-    h->err = h->mod->desc->judge(h->mod->state, &h->r.rq, &h->answer,
-                                 &h->why);
+    h->err = err;
     h->judged = true;
     mikey = h->err != MCX_OK ? mcxs_mime_find(&h->r.body, MCX_MIME_MIKEY)
                              : NULL;
@@ -210,6 +208,40 @@ judge(struct mcxh_job *job)
         mcxs_redirect_make(&h->krr, h->mcx, mikey->body, &h->why);
     }
 }
+
+static void
+judge(struct mcxh_job *job)
+{
+    struct mcxs_held *h = (struct mcxs_held *)job;
+
+    h->r.rq.resume = h->resume;
+    take_verdict(h, h->mod->desc->judge(h->mod->state, &h->r.rq, &h->answer,
+                                        &h->why));
+}
+
+/* Several for one module: the sort of the jobs. */
+static void
+judge_many(struct mcxh_job **job, size_t n)
+{
+    const struct mcxh_mod *mod = ((struct mcxs_held *)job[0])->mod;
+    struct mcx_judgement j[MCXH_POOL_TOGETHER];
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        struct mcxs_held *h = (struct mcxs_held *)job[i];
+
+        h->r.rq.resume = h->resume;
+        j[i] = (struct mcx_judgement){ .rq = &h->r.rq, .answer = &h->answer,
+                                       .why = &h->why };
+        mcxh_count(&h->mcx->host.counters, "sip.judged-together");
+    }
+    mod->desc->judge_many(mod->state, j, n);
+    for (i = 0; i < n; i++) {
+        take_verdict((struct mcxs_held *)job[i], j[i].err);
+    }
+}
+_Static_assert((int)MCXH_POOL_TOGETHER <= (int)MCX_JUDGE_MANY,
+               "as many as modules are promised");
 
 static void
 judged(struct mcxh_job *job)
@@ -260,6 +292,8 @@ submit(struct mcxs_held *h)
 {
     h->job.work = judge;
     h->job.done = judged;
+    h->job.work_many = h->mod->desc->judge_many ? judge_many : NULL;
+    h->job.sort = h->mod;
     h->on_pool = true;
     if (mcxh_pool_submit(h->mcx->pool, &h->job) == MCX_OK) {
         return true;

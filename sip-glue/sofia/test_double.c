@@ -146,6 +146,19 @@ judge(void *state, const struct mcx_rq *rq, struct mcx_answer *answer,
 }
 
 static void
+judge_many(void *state, struct mcx_judgement *j, size_t n)
+{
+    unsigned most = (unsigned)atomic_load(&c->together);
+
+    if (n > most) { /* a race loses one; some are enough */
+        atomic_store(&c->together, (int)n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        j[i].err = judge(state, j[i].rq, j[i].answer, j[i].why);
+    }
+}
+
+static void
 settled(void *state, const struct mcx_rq *rq, struct mcx_answer *answer,
         bool sent)
 {
@@ -304,6 +317,7 @@ MCX_MODULE_DEFINE(dbl) = {
     .stop = stop,
     .claims = claims,
     .judge = judge,
+    .judge_many = judge_many,
     .settled = settled,
     .wants = wants,
     .prepare = prepare,

@@ -15,6 +15,7 @@ struct dbl_control {
     atomic_int settled, not_sent;
     atomic_int outcome_200, outcome_other, outcome_0;
     atomic_int resumed;
+    atomic_int together;     /* the most that were judged at once    */
     atomic_int offers;       /* judged                              */
 };
 

@@ -621,6 +621,50 @@ over_capacity(void **state)
     pair_stop(&p);
 }
 
+/* Those that wait while the workers are busy are judged together, and each
+ * gets its own answer. */
+static void
+judged_together(void **state)
+{
+    static const char *const word[] = { "slow", "slow", "ok", "bad", "ok",
+                                        "world", "app", "bad", "ok-body",
+                                        "ok", "ours", "ok", "bad", "ok" };
+    enum { N = sizeof word / sizeof word[0] };
+    unsigned good = 0;
+    nua_handle_t *nh[N];
+    struct pair p;
+
+    (void)state;
+    pair_start(&p, true, true);
+    atomic_store(&ctl->together, 0);
+    atomic_store(&ctl->gate_closed, 1);
+    for (unsigned i = 0; i < N; i++) {
+        download(&p, word[i]);
+        nh[i] = p.pf.nh;
+        while (i + 1 != count(&p.alice, "sip.judged")) {
+            su_root_step(root, 5);
+        }
+        if (i < 2) {
+            run_ms(150); /* until a worker has taken it */
+        }
+    }
+    assert_int_equal(atomic_load(&ctl->together), 0);
+    assert_int_equal(count(&p.alice, "sip.judged-together"), 0);
+    atomic_store(&ctl->gate_closed, 0);
+    WAIT(p.pf.m[mcx_r_download], N);
+    for (unsigned i = 0; i < N; i++) {
+        good += strncmp(word[i], "ok", 2) == 0
+                || strcmp(word[i], "slow") == 0;
+        nua_handle_destroy(nh[i]);
+    }
+    /* Half of what was queued at first, by the first of two workers. */
+    assert_int_equal(atomic_load(&ctl->together), (N - 2) / 2);
+    assert_true(count(&p.alice, "sip.judged-together") >= (N - 2) / 2);
+    assert_int_equal(count(&p.alice, "sip.answered"), good);
+    assert_int_equal(count(&p.alice, "sip.refused"), 5);
+    pair_stop(&p);
+}
+
 static void
 end_while_held(void **state)
 {
@@ -1280,6 +1324,7 @@ main(int argc, char *argv[])
         cmocka_unit_test(parked),
         cmocka_unit_test(parking_is_bounded),
         cmocka_unit_test(over_capacity),
+        cmocka_unit_test(judged_together),
         cmocka_unit_test(end_while_held),
         cmocka_unit_test(upload_and_refresh),
         cmocka_unit_test(unregister_at_once),

@@ -7,6 +7,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
@@ -379,20 +381,19 @@ same_cache(size_t n, struct mcx_replay *a, struct mcx_replay *b)
     }
 }
 
-/* The batch in place[0..n), over caches in the same state. */
+/* Opens the batch in place[0..n) together: each gets what 'place' says. */
 static void
-compare(size_t n, struct mcx_replay *a, struct mcx_replay *b)
+all_at_once(size_t n, struct mcx_replay *replay)
 {
     struct mcx_open_job job[BATCH_MAX];
     struct mcx_open how[BATCH_MAX];
     size_t i;
 
-    one_by_one(n, a);
     memset(result, 0xaa, sizeof result);
     memset(job, 0xaa, sizeof job);
     for (i = 0; i < n; i++) {
         how[i] = place[i].how;
-        how[i].replay = b;
+        how[i].replay = replay;
         job[i].msg = &place[i].s->msg;
         job[i].how = &how[i];
         job[i].out = &result[i];
@@ -401,13 +402,23 @@ compare(size_t n, struct mcx_replay *a, struct mcx_replay *b)
     for (i = 0; i < n; i++) {
         same_place(&place[i], &job[i], i);
     }
-    if (a) {
-        same_cache(n, a, b);
-    }
     mcx_wipe(result, sizeof result);
 }
 
+/* The batch in place[0..n), over caches in the same state. */
+static void
+compare(size_t n, struct mcx_replay *a, struct mcx_replay *b)
+{
+    one_by_one(n, a);
+    all_at_once(n, b);
+    if (a) {
+        same_cache(n, a, b);
+    }
+}
+
 /* ---- tests ------------------------------------------------------------- */
+
+static struct place alone[SPECIMENS_MAX]; /* of by_itself() */
 
 /* Each specimen is what its name says, so that the rest proves something. */
 static void
@@ -429,6 +440,7 @@ by_itself(void **state)
         } else if (specimen[i].reason == MCX_R_NONE) {
             assert_int_equal(place[0].err, MCX_OK);
         }
+        alone[i] = place[0];
     }
 }
 
@@ -442,9 +454,9 @@ every_lane(void **state)
     for (i = LANES; i < n_specimens; i++) {
         for (lane = 0; lane < LANES; lane++) {
             for (k = 0; k < LANES; k++) {
-                put(k, &specimen[k == lane ? i : k], false);
+                place[k] = alone[k == lane ? i : k];
             }
-            compare(LANES, NULL, NULL);
+            all_at_once(LANES, NULL);
         }
     }
 }
@@ -593,6 +605,61 @@ at_random(void **state)
     mcx_replay_free(b);
 }
 
+/* Threads that open the same messages over one cache: each is opened once,
+ * whoever comes first, and refused to all the others. */
+enum { THREADS = 4 };
+static atomic_uint n_opened, n_replayed;
+
+static void *
+opener(void *arg)
+{
+    struct mcx_key_msg *km = calloc(LANES, sizeof *km);
+    struct mcx_open_job job[LANES];
+    struct mcx_open how[LANES];
+    size_t i;
+
+    assert_non_null(km);
+    for (i = 0; i < LANES; i++) {
+        how[i] = specimen[i].how;
+        how[i].replay = arg;
+        job[i] = (struct mcx_open_job){ .msg = &specimen[i].msg,
+                                        .how = &how[i], .out = &km[i] };
+    }
+    mcx_mikey_open_many(job, LANES);
+    for (i = 0; i < LANES; i++) {
+        atomic_fetch_add(&n_opened, job[i].err == MCX_OK);
+        atomic_fetch_add(&n_replayed, job[i].err == MCX_E_REPLAY);
+    }
+    mcx_wipe(km, LANES * sizeof *km);
+    free(km);
+    return NULL;
+}
+
+static void
+threads(void **state)
+{
+    struct mcx_replay *replay = NULL;
+    pthread_t t[THREADS];
+    unsigned round;
+    size_t i;
+
+    (void)state;
+    for (round = 0; round < 4; round++) {
+        atomic_store(&n_opened, 0);
+        atomic_store(&n_replayed, 0);
+        assert_int_equal(mcx_replay_new(&replay, 100), MCX_OK);
+        for (i = 0; i < THREADS; i++) {
+            assert_int_equal(pthread_create(&t[i], NULL, opener, replay), 0);
+        }
+        for (i = 0; i < THREADS; i++) {
+            assert_int_equal(pthread_join(t[i], NULL), 0);
+        }
+        assert_int_equal(atomic_load(&n_opened), LANES);
+        assert_int_equal(atomic_load(&n_replayed), (THREADS - 1) * LANES);
+        mcx_replay_free(replay);
+    }
+}
+
 int
 main(void)
 {
@@ -603,6 +670,7 @@ main(void)
         cmocka_unit_test(twins),
         cmocka_unit_test(parked_twins),
         cmocka_unit_test(at_random),
+        cmocka_unit_test(threads),
     };
 
     return cmocka_run_group_tests_name("mikey-open-many", tests, up, down);
