@@ -490,7 +490,8 @@ replay_survives(void **state)
 }
 
 /* Several at once: the n-th allocation fails and no other; or all from there
- * on, for some n, each_allocation() having tried them all.  Those that lacked it can be resumed, those that opened are taken. */
+ * on, for some n, each_allocation() having tried them all.  Those that lacked
+ * it can be resumed, those that opened are taken. */
 static void
 many_survive(void **state)
 {
