@@ -16,9 +16,8 @@ noinst_LTLIBRARIES += libcore-ifma.la
 libcore_ifma_la_SOURCES = modules/core/curve/be_ifma.c
 libcore_ifma_la_CFLAGS = $(AM_CFLAGS) $(IFMA_CFLAGS)
 X86_LIBS = libcore-adx.la libcore-ifma.la
-X86_CT_LIBS = libcore-adx-ct.la libcore-ifma-ct.la
+X86_CT_LIBS = libcore-adx-ct.la libcore-ifma-ct.la libp256-ifma-ct.la
 X86_CPUS = adx ifma
-X86_ECCSI_CPUS = adx
 libmcx_core_all_la_LIBADD += $(X86_LIBS)
 endif
 
@@ -47,6 +46,9 @@ libcore_adx_ct_la_CFLAGS = $(AM_CFLAGS) $(ADX_CFLAGS)
 EXTRA_LTLIBRARIES += libcore-ifma-ct.la
 libcore_ifma_ct_la_SOURCES = modules/core/curve/be_ifma.c
 libcore_ifma_ct_la_CPPFLAGS = $(AM_CPPFLAGS) -DMCX_CT -DMCX_IFMA_EMULATED
+EXTRA_LTLIBRARIES += libp256-ifma-ct.la
+libp256_ifma_ct_la_SOURCES = modules/core/ident/p256_ifma.c
+libp256_ifma_ct_la_CPPFLAGS = $(libcore_ifma_ct_la_CPPFLAGS)
 EXTRA_PROGRAMS += test_ct_sakke
 test_ct_sakke_SOURCES = modules/core/curve/test_ct_sakke.c
 test_ct_sakke_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/modules/core -DMCX_CT
@@ -55,12 +57,10 @@ EXTRA_PROGRAMS += test_ct_eccsi
 test_ct_eccsi_SOURCES = modules/core/ident/test_ct_eccsi.c
 test_ct_eccsi_CPPFLAGS = $(test_ct_sakke_CPPFLAGS)
 test_ct_eccsi_LDADD = $(test_ct_sakke_LDADD)
-# P-256 knows these two; ifma goes with adx.
-ECCSI_CPUS = portable $(X86_ECCSI_CPUS)
 CT_CPUS = portable $(X86_CPUS)
 dist_noinst_SCRIPTS += modules/core/curve/check-ct
 check-ct: test_ct_sakke$(EXEEXT) test_ct_eccsi$(EXEEXT)
-	$(srcdir)/modules/core/curve/check-ct ./test_ct_eccsi $(ECCSI_CPUS)
+	$(srcdir)/modules/core/curve/check-ct ./test_ct_eccsi $(CT_CPUS)
 	$(srcdir)/modules/core/curve/check-ct ./test_ct_sakke $(CT_CPUS)
 .PHONY: check-ct
 

@@ -21,6 +21,9 @@ typedef __m512i v8;
 #define v_or(a, b) _mm512_or_si512((a), (b))
 #define v_xor(a, b) _mm512_xor_si512((a), (b))
 #define v_srl(a, n) _mm512_srli_epi64((a), (n))
+#define v_sll(a, n) _mm512_slli_epi64((a), (n))
+/* with the sign */
+#define v_sra(a, n) _mm512_srai_epi64((a), (n))
 /* (b, a) >> n of each lane, its low word */
 #define v_shrd(a, b, n) _mm512_shrdi_epi64((a), (b), (n))
 /* low and high 52 bits of a b, of the low 52 bits of each, added to c */
@@ -45,6 +48,13 @@ typedef __m512i v8;
 /* a + 1 in the lanes whose bit of m is set */
 #define v_inc(a, m) \
     _mm512_mask_add_epi64((a), (__mmask8)(m), (a), _mm512_set1_epi64(1))
+/* b in the lanes whose bit of m is set, else a */
+#define v_pick(a, m, b) _mm512_mask_mov_epi64((a), (__mmask8)(m), (b))
+/* r | c in the lanes where a = b, else r */
+#define v_or_eq(r, a, b, c)                                                   \
+    _mm512_mask_or_epi64((r), _mm512_cmpeq_epi64_mask((a), (b)), (r), (c))
+/* lane i = word at[i] of p */
+#define v_gather(p, at) _mm512_i64gather_epi64((at), (p), 8)
 /* lane i = a's lane (i + n) mod 8 */
 #define v_turn(a, n)                                                          \
     _mm512_permutexvar_epi64(                                                 \
@@ -115,6 +125,8 @@ V_FN2(v_or, a.x[i] | b.x[i])
 V_FN2(v_xor, a.x[i] ^ b.x[i])
 V_FN2(v_add0, a.x[i] + (i == 0 ? b.x[i] : 0))
 V_FN1N(v_srl, a.x[i] >> n)
+V_FN1N(v_sll, a.x[i] << n)
+V_FN1N(v_sra, (uint64_t)((int64_t)a.x[i] >> n))
 V_FN1N(v_turn, a.x[(i + n) % 8])
 V_FN1N(v_inc_, a.x[i] + ((unsigned)n >> i & 1))
 #define v_inc(a, m) v_inc_((a), (int)((m) & 255))
@@ -194,6 +206,33 @@ v_align(v8 hi, v8 lo, int n)
     v8 r;
 
     V_EACH(i + n < 8 ? lo.x[i + n] : hi.x[i + n - 8]);
+    return r;
+}
+
+static inline v8
+v_pick(v8 a, uint64_t m, v8 b)
+{
+    v8 r;
+
+    V_EACH(a.x[i] ^ ((a.x[i] ^ b.x[i]) & mcx_mask(m >> i & 1)));
+    return r;
+}
+
+static inline v8
+v_or_eq(v8 to, v8 a, v8 b, v8 c)
+{
+    v8 r;
+
+    V_EACH(to.x[i] | (c.x[i] & mcx_is_zero(a.x[i] ^ b.x[i])));
+    return r;
+}
+
+static inline v8
+v_gather(const uint64_t *p, v8 at)
+{
+    v8 r;
+
+    V_EACH(p[at.x[i]]);
     return r;
 }
 

@@ -14,6 +14,7 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/ident/p256_body.h \
 	modules/core/ident/p256_fe.h \
 	modules/core/ident/p256_inv.h \
+	modules/core/ident/p256_lanes.h \
 	modules/core/ident/p256_ops.h \
 	modules/core/ident/p256_portable.c \
 	modules/core/ident/peers.c \
@@ -50,7 +51,7 @@ libident_ref_la_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 IDENT_TEST_LIBS = libident-ref.la $(CORE_TEST_LIBS)
 IDENT_TESTS = test_ident_math test_sakke test_eccsi test_ident_keys \
 	test_uid test_ident_oom test_peers test_p256 test_signers \
-	test_fallback test_attack test_stack
+	test_fallback test_attack test_stack test_p256_bounds
 IDENT_TESTS += test_fe256_portable
 if HAVE_X86
 IDENT_TESTS += test_fe256_adx test_lanes256
@@ -83,6 +84,17 @@ test_p256_SOURCES = modules/core/ident/test_p256.c \
 	modules/core/ident/test_kit.h
 test_p256_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
 test_p256_LDADD = $(IDENT_TEST_LIBS)
+# The same over lanes that assert the bounds they state.
+if HAVE_X86
+check_LTLIBRARIES += libp256-ifma-bounds.la
+libp256_ifma_bounds_la_SOURCES = modules/core/ident/p256_ifma.c
+libp256_ifma_bounds_la_CPPFLAGS = $(AM_CPPFLAGS) -DMCX_DEBUG_BOUNDS
+libp256_ifma_bounds_la_CFLAGS = $(AM_CFLAGS) $(IFMA_CFLAGS)
+P256_BOUNDS_LIBS = libp256-ifma-bounds.la
+endif
+test_p256_bounds_SOURCES = $(test_p256_SOURCES)
+test_p256_bounds_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)
+test_p256_bounds_LDADD = $(P256_BOUNDS_LIBS) $(IDENT_TEST_LIBS)
 test_signers_SOURCES = modules/core/ident/test_signers.c \
 	modules/core/ident/test_kit.h
 test_signers_CPPFLAGS = $(IDENT_TEST_CPPFLAGS)

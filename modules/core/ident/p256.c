@@ -159,7 +159,9 @@ make(void)
     const struct mcx_p256_ops *ops = &mcx_p256_portable;
 
 #ifdef MCX_HAVE_X86
-    if (strcmp(mcx_ops()->name, ops->name) != 0) {
+    if (strcmp(mcx_ops()->name, "ifma") == 0) {
+        ops = &mcx_p256_ifma;
+    } else if (strcmp(mcx_ops()->name, ops->name) != 0) {
         ops = &mcx_p256_adx;
     }
 #endif
@@ -171,9 +173,8 @@ make(void)
                 ops->name);
         make_tables(&mcx_p256_portable);
     }
-#if defined MCX_HAVE_X86
-    /* In check-ct this is said of an emulation that is not ours. */
-    if (mcx_ops() == mcx_ops_named("ifma")) {
+#ifdef MCX_HAVE_X86
+    if (made.ops == &mcx_p256_ifma) {
         made.lanes = lanes_agree();
         if (!made.lanes) {
             mcx_log(mcx_env_system(), MCX_AREA_IDENT, 1,
@@ -214,7 +215,7 @@ mcx_p256_table_new(const struct mcx_p256_point *a, int w, int v)
 __attribute__((noinline)) void
 mcx_p256_burn(void)
 {
-    uint8_t room[4096];
+    uint8_t room[12 * 1024]; /* the lanes go 9 KiB deep */
 
     mcx_wipe(room, sizeof room);
 }

@@ -15,7 +15,7 @@ struct mcx_p256 {
     const struct mcx_p256_ops *ops;
     const struct mcx_p256_table *g;      /* for sums; 264 KiB             */
     const struct mcx_p256_table *g_slow; /* to be searched whole; 86 KiB  */
-    bool lanes;                          /* is there lanes_mul() here?    */
+    bool lanes;                          /* is lanes_mul() to be used?    */
 };
 
 /* The back-end goes with SAKKE's (MCX_CPU).  Made at first use, in static

@@ -303,6 +303,10 @@ digit(uint64_t *neg, const struct digits *k, int w, int m)
     return (unsigned)(v >> 1);
 }
 
+#ifdef MCX_P256_IFMA
+#include "p256_lanes.h"
+#endif
+
 /* ---- public sums ------------------------------------------------------- */
 
 /* The entries that sum_table() will read are asked for ahead: other work may
@@ -411,6 +415,7 @@ sum(struct mcx_p256_jac *acc, const struct mcx_p256_term *term, size_t n)
     struct jac total, part;
     struct digits k[MCX_P256_TERMS];
     struct wide w;
+    bool done = false;
     size_t i;
 
     for (i = 0; i < n; i++) {
@@ -420,7 +425,17 @@ sum(struct mcx_p256_jac *acc, const struct mcx_p256_term *term, size_t n)
         }
     }
     jac_of(&total, acc);
+#ifdef MCX_P256_IFMA
+    done = ln_sum(&part, term, k, n);
+    if (done) {
+        widen(&w, &part);
+        add_wide(&total, &w);
+    }
+#endif
     for (i = 0; i < n; i++) {
+        if (term[i].table && done) {
+            continue;
+        }
         if (term[i].table && term[i].table->v == 1) {
             sum_table(&total, term[i].table, &k[i]);
             continue;
@@ -477,6 +492,7 @@ x_is(const struct mcx_p256_jac *a, const uint8_t x[8 * FE_W])
 
 /* ---- the secret multiplication ----------------------------------------- */
 
+#ifndef MCX_P256_IFMA
 typedef uint32_t words4 __attribute__((vector_size(16)));
 
 static inline words4
@@ -511,6 +527,43 @@ look_up(struct aff *r, const struct mcx_p256_point *e, unsigned n, unsigned d)
     memcpy(r->y.w + 2, &s3, sizeof s3);
 }
 
+#endif
+
+/* The octets of 'a', whose z is not 0. */
+static inline void
+secret_out(uint8_t out[65], struct jac *a)
+{
+    struct fe h, d;
+
+    fe_inv(&h, &a->z);
+    fe_sqr(&d, &h);
+    fe_mul(&h, &h, &d);
+    fe_mul(&a->x, &a->x, &d);
+    fe_mul(&a->y, &a->y, &h);
+    fe_mul(&a->x, &a->x, &fe_plain);
+    fe_mul(&a->y, &a->y, &fe_plain);
+    out[0] = 0x04;
+    fe_store(out + 1, &a->x);
+    fe_store(out + 33, &a->y);
+    mcx_wipe(&h, sizeof h);
+    mcx_wipe(&d, sizeof d);
+}
+
+#ifdef MCX_P256_IFMA
+static void
+base_mul(uint8_t out[65], const struct mcx_p256_table *t,
+         const uint8_t scalar[8 * FE_W])
+{
+    struct digits k;
+    struct jac acc;
+
+    digits_of(&k, scalar);
+    ln_base_mul(&acc, t, &k);
+    secret_out(out, &acc);
+    mcx_wipe(&acc, sizeof acc);
+    mcx_wipe(&k, sizeof k);
+}
+#else
 /* Sums of digits from below never meet their next term, nor its opposite: the
  * sum is smaller than it as an integer, and all are below q.  What is left of
  * the exceptions, infinity and a digit of 0, is selected away. */
@@ -545,16 +598,7 @@ base_mul(uint8_t out[65], const struct mcx_p256_table *t,
         fe_select(&acc.y, &next.y, ~none);
         fe_select(&acc.z, &next.z, ~none);
     }
-    fe_inv(&h, &acc.z);
-    fe_sqr(&d, &h);
-    fe_mul(&h, &h, &d);
-    fe_mul(&acc.x, &acc.x, &d);
-    fe_mul(&acc.y, &acc.y, &h);
-    fe_mul(&acc.x, &acc.x, &fe_plain);
-    fe_mul(&acc.y, &acc.y, &fe_plain);
-    out[0] = 0x04;
-    fe_store(out + 1, &acc.x);
-    fe_store(out + 33, &acc.y);
+    secret_out(out, &acc);
     mcx_wipe(&acc, sizeof acc);
     mcx_wipe(&next, sizeof next);
     mcx_wipe(&k, sizeof k);
@@ -563,6 +607,7 @@ base_mul(uint8_t out[65], const struct mcx_p256_table *t,
     mcx_wipe(&d, sizeof d);
     mcx_wipe(&y, sizeof y);
 }
+#endif
 
 /* ---- octets ------------------------------------------------------------ */
 

@@ -87,6 +87,7 @@ unsigned mcx_p256_lanes_mul(struct mcx_p256_jac r[MCX_P256_LANES],
                                 a[MCX_P256_LANES],
                             const uint8_t *const k[MCX_P256_LANES]);
 extern const struct mcx_p256_ops mcx_p256_adx;
+extern const struct mcx_p256_ops mcx_p256_ifma;
 #endif
 
 #endif /* MCX_IDENT_P256_OPS_H */

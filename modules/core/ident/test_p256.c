@@ -517,6 +517,8 @@ main(void)
     if (mcx_ops_named("ifma")) {
         const struct CMUnitTest more[] = { cmocka_unit_test(lanes) };
 
+        ops = &mcx_p256_ifma;
+        bad |= cmocka_run_group_tests_name("p256-ifma", tests, NULL, NULL);
         bad |= cmocka_run_group_tests_name("p256-lanes", more, NULL, NULL);
     } else {
         (void)printf("no IFMA here: its lanes are not tested\n");
