@@ -305,6 +305,12 @@ MCX_API void mcx_ring_free(struct mcx_ring *ring);
  * with UserIdFormat 1.  None at first. */
 MCX_API void mcx_ring_allow(struct mcx_ring *ring, unsigned peer);
 MCX_API unsigned mcx_ring_allowed(struct mcx_ring *ring);
+/* The same for one KMS, octet for octet, beside what is allowed to all;
+ * MCX_E_ARG, MCX_E_NOMEM.  'allowed' is both together. */
+MCX_API mcx_err mcx_ring_allow_kms(struct mcx_ring *ring, const char *kms_uri,
+                                   unsigned peer) MCX_MUST_USE;
+MCX_API unsigned mcx_ring_allowed_kms(struct mcx_ring *ring,
+                                      const char *kms_uri);
 /* Adds or replaces the certificate of one KMS (takes a reference to 'pub'). */
 MCX_API mcx_err mcx_ring_add_kms(struct mcx_ring *ring,
                                  const struct mcx_kms_info *info,
@@ -321,7 +327,8 @@ MCX_API void mcx_ring_drop_user(struct mcx_ring *ring, const char *uri,
 MCX_API bool mcx_ring_has_user(struct mcx_ring *ring, const char *uri);
 /* The KMS to which 'uri' belongs: the one that issued us keys for it; else
  * the one whose KmsDomainList names its host part; else the only one there
- * is.  Copies the information and, when 'pub' is not NULL, takes a reference
+ * is.  A KMS with monthly keys is for tel URIs alone, and before others for
+ * them.  Copies the information and, when 'pub' is not NULL, takes a reference
  * for the caller.  MCX_E_NO_IDENTITY. */
 MCX_API mcx_err mcx_ring_kms_of(struct mcx_ring *ring, const char *uri,
                                 struct mcx_kms_info *info,

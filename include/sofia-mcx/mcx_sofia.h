@@ -37,6 +37,10 @@
  *   psi         PSI of the participating function
  *   keys        folder of KMS documents (*.xml); without it no key is known
  *               but those that module kms fetches
+ *   monthly-tel  no (default): a KMS with monthly keys for tel URIs (RFC 6509
+ *               3.2, UserIdFormat 1) is refused; yes: taken, and identities
+ *               are named as their KMS has it.  The word in the options of
+ *               [peer KMS-URI] is the same for one KMS
  *   role        client (default) or server
  *   modules     names; mcx_create() fails, saying why, when one does not load
  *   modules-optional  names that may fail to load (see mcx_modules())

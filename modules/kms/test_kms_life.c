@@ -107,6 +107,35 @@ schedule(void **state)
     assert_int_equal(kms_backoff_ms(1, 20, 0), 1000);
 }
 
+/* Months of a KMS with monthly keys differ in length, and so does the time at
+ * which their successors are asked for. */
+static void
+months(void **state)
+{
+    static const unsigned days[12] = { 31, 28, 31, 30, 31, 30,
+                                       31, 31, 30, 31, 30, 31 };
+    struct mcx_period months_ = { .length_s = 60, .months = true };
+    int64_t start = INT64_C(1767225600000); /* 2026-01-01T00:00:00Z */
+    uint64_t no = 0;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 12; i++) {
+        int64_t length = (int64_t)days[i] * 86400000;
+
+        assert_true(kms_period_at(&no, &months_, start));
+        assert_int_equal(no, 126 * 12 + i);
+        assert_true(kms_start_ms(&months_, no) == start);
+        assert_true(kms_period_at(&no, &months_, start + length - 1));
+        assert_int_equal(no, 126 * 12 + i);
+        assert_true(kms_renew_at_ms(&months_, no, 0)
+                    == start + length / 100 * 80);
+        assert_true(kms_renew_at_ms(&months_, no, UINT32_MAX)
+                    < start + length / 100 * 91);
+        start += length;
+    }
+}
+
 /* 10,000 clients: no minute of the day and a half or so in which more than
  * twice the mean arrive, at renewal and after an outage. */
 static void
@@ -1136,6 +1165,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schedule),
+        cmocka_unit_test(months),
         cmocka_unit_test(fleet),
         cmocka_unit_test(first_keys),
         cmocka_unit_test(no_keys_yet),

@@ -153,3 +153,50 @@ mcxh_peer_options(const struct mcx_config *config, const char *uri)
     (void)mcxh_words(list, add_peer_bit, &bits);
     return bits;
 }
+
+/* ---- monthly-tel ------------------------------------------------------- */
+
+struct monthly {
+    const struct mcx_config *config;
+    struct mcx_ring *ring;
+    mcx_err err;
+};
+
+static void
+allow_section(void *arg, const char *section, const char *file, int line)
+{
+    struct monthly *m = arg;
+    const char *uri = section + sizeof PEER_PREFIX - 1;
+
+    (void)file;
+    (void)line;
+    if (m->err != MCX_OK
+        || strncmp(section, PEER_PREFIX, sizeof PEER_PREFIX - 1) != 0
+        || !(mcxh_peer_options(m->config, uri) & MCX_PEER_MONTHLY_TEL)) {
+        return;
+    }
+    if (strcmp(uri, "*") == 0) {
+        mcx_ring_allow(m->ring, MCX_PEER_MONTHLY_TEL);
+    } else {
+        m->err = mcx_ring_allow_kms(m->ring, uri, MCX_PEER_MONTHLY_TEL);
+    }
+}
+
+mcx_err
+mcxh_monthly_tel(struct mcx_ring *ring, const struct mcx_config *config,
+                 struct mcx_text *text)
+{
+    const char *value = mcx_config_get(config, NULL, "monthly-tel");
+    struct monthly m = { config, ring, MCX_OK };
+
+    if (value && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
+        snprintf(text->s, sizeof text->s,
+                 "monthly-tel = %.64s: expected yes or no", value);
+        return MCX_E_CONFIG;
+    }
+    mcx_config_sections(config, allow_section, &m);
+    if (value && strcmp(value, "yes") == 0) {
+        mcx_ring_allow(ring, MCX_PEER_MONTHLY_TEL);
+    }
+    return m.err;
+}

@@ -19,6 +19,14 @@ const char *mcxh_option(const struct mcx_config *config,
 /* MCX_PEER_* of section "peer URI"; of "peer *" when there is none. */
 unsigned mcxh_peer_options(const struct mcx_config *config, const char *uri);
 
+/* Lets KMSs with monthly keys (RFC 6509 3.2) into 'ring': all with the setting
+ * `monthly-tel = yes` or with that word for "peer *", one with the word in
+ * "peer KMS-URI".  Before keys are loaded.  MCX_E_CONFIG with 'text',
+ * MCX_E_NOMEM. */
+mcx_err mcxh_monthly_tel(struct mcx_ring *ring,
+                         const struct mcx_config *config,
+                         struct mcx_text *text) MCX_MUST_USE;
+
 /* Splits 'list' at white space; calls 'each' with a word of at most
  * MCXH_NAME_SIZE - 1 characters.  false as soon as 'each' returns false, or
  * for a longer word. */

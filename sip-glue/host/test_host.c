@@ -421,6 +421,53 @@ work_of_modules(void **state)
     mcxh_host_deinit(&host);
 }
 
+/* Which KMSs with monthly keys the settings let in. */
+static void
+monthly_tel(void **state)
+{
+    static const char *const kms[] = { "sip:kms.a", "kms.b", "*", "" };
+    static const struct {
+        const char *section, *name, *value;
+        mcx_err err;
+        bool allowed[3]; /* of kms[0] and kms[1], and any other */
+    } rows[] = {
+        { "", "monthly-tel", "no", MCX_OK, { false, false, false } },
+        { "", "monthly-tel", "yes", MCX_OK, { true, true, true } },
+        { "", "monthly-tel", "Yes", MCX_E_CONFIG, { false, false, false } },
+        { "peer sip:kms.a", "options", "sdp-ids monthly-tel", MCX_OK,
+          { true, false, false } },
+        { "peer kms.b", "options", "monthly-tel", MCX_OK,
+          { false, true, false } },
+        { "peer kms.b", "options", "rel13-map", MCX_OK,
+          { false, false, false } },
+        { "peer *", "options", "monthly-tel", MCX_OK, { true, true, true } },
+        { "kms.b", "options", "monthly-tel", MCX_OK,
+          { false, false, false } },
+    };
+    struct mcx_config *config;
+    struct mcx_ring *ring;
+    struct mcx_text text;
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        text.s[0] = '\0';
+        assert_int_equal(mcx_config_new(&config), MCX_OK);
+        assert_int_equal(mcx_ring_new(&ring, mcx_env_system()), MCX_OK);
+        assert_int_equal(mcx_config_set(config, rows[i].section,
+                                        rows[i].name, rows[i].value, "test"),
+                         MCX_OK);
+        assert_int_equal(mcxh_monthly_tel(ring, config, &text), rows[i].err);
+        assert_int_equal(text.s[0] != '\0', rows[i].err != MCX_OK);
+        for (k = 0; k < 4; k++) {
+            assert_int_equal(mcx_ring_allowed_kms(ring, kms[k]) != 0,
+                             rows[i].allowed[k < 2 ? k : 2]);
+        }
+        mcx_ring_free(ring);
+        mcx_config_free(config);
+    }
+}
+
 static void
 out_parts(void **state)
 {
@@ -458,6 +505,7 @@ main(void)
         cmocka_unit_test(settings),
         cmocka_unit_test(counters),
         cmocka_unit_test(work_of_modules),
+        cmocka_unit_test(monthly_tel),
         cmocka_unit_test(out_parts),
     };
 

@@ -313,6 +313,7 @@ make(mcx_t *mcx, tagi_t const *tags, struct mcx_text *text)
     MCX_TRY(mcx_ring_new(&table->ring, mcx->env));
     MCX_TRY(mcx_keys_new(&table->keys, mcx->env, KEYS_MAX));
     MCX_TRY(mcx_replay_new(&table->replay, MCX_REPLAY_DEFAULT_MAX));
+    MCX_TRY(mcxh_monthly_tel(table->ring, mcx->config, text));
     MCX_TRY(load_keys(mcx, text));
     MCX_TRY(mcxs_redirect_start(mcx, text));
     mcx->post = mcxs_post_new(mcx->root);

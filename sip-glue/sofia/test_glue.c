@@ -1226,6 +1226,9 @@ create_says_why(void **state)
     assert_null(mcx_create(root, on_mcx, NULL, MCXTAG_SET("role=boss"),
                            MCXTAG_ENV(&env), MCXTAG_ERROR(&text), TAG_END()));
     assert_string_equal(text.s, "role = boss: expected client or server");
+    assert_null(mcx_create(root, on_mcx, NULL, MCXTAG_SET("monthly-tel=x"),
+                           MCXTAG_ENV(&env), MCXTAG_ERROR(&text), TAG_END()));
+    assert_string_equal(text.s, "monthly-tel = x: expected yes or no");
     assert_null(mcx_create(root, on_mcx, NULL, MCXTAG_SET("nonsense"),
                            MCXTAG_ENV(&env), MCXTAG_ERROR(&text), TAG_END()));
     assert_null(mcx_create(root, on_mcx, NULL, MCXTAG_SET("workers=x"),

@@ -27,6 +27,8 @@ struct app_program {
       "names of modules to load, separated by spaces" },                      \
     { "modules-optional", MCX_OPT_TEXT, NULL, 0, 0, NULL,                     \
       "the same, but the program starts without them" },                      \
+    { "monthly-tel", MCX_OPT_SWITCH, "no", 0, 0, NULL,                        \
+      "take KMSs with monthly keys for tel URIs (RFC 6509 3.2)" },            \
     { "module-dir", MCX_OPT_PATH, NULL, 0, 0, NULL,                           \
       "folder of modules, before the built-in one" },                         \
     { "host-name", MCX_OPT_TEXT, "localhost", 0, 0, NULL,                     \

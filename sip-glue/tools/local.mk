@@ -106,8 +106,8 @@ wavcmp_SOURCES = \
 	sip-glue/tools/wav.c \
 	sip-glue/tools/wavcmp.c
 wavcmp_LDADD = libmcx-core.la
-TESTS += sip-glue/tools/test_call.sh
-EXTRA_DIST += sip-glue/tools/test_call.sh
+TESTS += sip-glue/tools/test_call.sh sip-glue/tools/test_monthly.sh
+EXTRA_DIST += sip-glue/tools/test_call.sh sip-glue/tools/test_monthly.sh
 
 if HAVE_CMOCKA
 APP_TEST_CPPFLAGS = $(APP_CPPFLAGS) $(CMOCKA_CFLAGS)

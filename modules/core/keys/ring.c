@@ -31,6 +31,13 @@ struct user {
     uint64_t hash; /* of 'uri' */
 };
 
+/* KMS options of one KMS. */
+struct allowed {
+    struct allowed *next;
+    unsigned peer;
+    char uri[]; /* of the KMS */
+};
+
 struct mcx_ring {
     pthread_rwlock_t lock;
     const struct mcx_env *env;
@@ -40,7 +47,8 @@ struct mcx_ring {
     struct user **bucket;
     size_t n_buckets; /* a power of two */
     size_t n_users;
-    unsigned allow; /* MCX_PEER_*: KMS options */
+    unsigned allow; /* MCX_PEER_*: options of every KMS */
+    struct allowed *allowed;
     struct mcx_due due;
 };
 
@@ -156,6 +164,12 @@ mcx_ring_free(struct mcx_ring *ring)
     for (i = 0; i < ring->n_buckets; i++) {
         users_free(ring, ring->bucket[i]);
     }
+    while (ring->allowed) {
+        struct allowed *next = ring->allowed->next;
+
+        free(ring->allowed);
+        ring->allowed = next;
+    }
     free(ring->kms);
     mcx_due_fini(&ring->due);
     free(ring->bucket);
@@ -178,6 +192,44 @@ mcx_ring_allowed(struct mcx_ring *ring)
 
     (void)pthread_rwlock_rdlock(&ring->lock);
     allow = ring->allow;
+    (void)pthread_rwlock_unlock(&ring->lock);
+    return allow;
+}
+
+mcx_err
+mcx_ring_allow_kms(struct mcx_ring *ring, const char *kms_uri, unsigned peer)
+{
+    struct allowed *a;
+
+    if (!ring || !text_fits(kms_uri, MCX_URI_MAX)) {
+        return MCX_E_ARG;
+    }
+    a = calloc(1, sizeof *a + strlen(kms_uri) + 1);
+    if (!a) {
+        return MCX_E_NOMEM;
+    }
+    a->peer = peer;
+    memcpy(a->uri, kms_uri, strlen(kms_uri) + 1);
+    (void)pthread_rwlock_wrlock(&ring->lock);
+    a->next = ring->allowed;
+    ring->allowed = a;
+    (void)pthread_rwlock_unlock(&ring->lock);
+    return MCX_OK;
+}
+
+unsigned
+mcx_ring_allowed_kms(struct mcx_ring *ring, const char *kms_uri)
+{
+    const struct allowed *a;
+    unsigned allow;
+
+    (void)pthread_rwlock_rdlock(&ring->lock);
+    allow = ring->allow;
+    for (a = ring->allowed; a; a = a->next) {
+        if (strcmp(a->uri, kms_uri) == 0) {
+            allow |= a->peer;
+        }
+    }
     (void)pthread_rwlock_unlock(&ring->lock);
     return allow;
 }
@@ -596,6 +648,29 @@ kms_serves(const struct kms *k, struct mcx_bytes host)
     return false;
 }
 
+/* The KMS that is the only one for 'uri', because no other has identifiers
+ * for such a one: with monthly keys these are tel URIs, and of a tel URI that
+ * no hashed KMS is known for, the only KMS with monthly keys is asked first.
+ * The lock is held. */
+static const struct kms *
+kms_only(const struct mcx_ring *ring, const char *uri)
+{
+    const struct kms *one[2] = { NULL, NULL }; /* hashed, monthly */
+    size_t n[2] = { 0, 0 }, i;
+    bool tel = strncasecmp(uri, "tel:", 4) == 0;
+
+    for (i = 0; i < ring->n_kms; i++) {
+        bool monthly = ring->kms[i]->info.monthly_tel;
+
+        one[monthly] = ring->kms[i];
+        n[monthly]++;
+    }
+    if (tel && n[1] > 0) {
+        return n[1] == 1 ? one[1] : NULL;
+    }
+    return n[0] == 1 ? one[0] : NULL;
+}
+
 /* Hands out 'k'; the lock is held. */
 static mcx_err
 kms_give(const struct kms *k, struct mcx_kms_info *info,
@@ -638,10 +713,13 @@ mcx_ring_kms_of(struct mcx_ring *ring, const char *uri,
         k = kms_find(ring, mcx_bytes_str(home->kms_uri), NULL);
     }
     for (i = 0; i < ring->n_kms && !k; i++) {
-        k = kms_serves(ring->kms[i], host) ? ring->kms[i] : NULL;
+        /* A host part is of no tel URI. */
+        k = !ring->kms[i]->info.monthly_tel && kms_serves(ring->kms[i], host)
+                ? ring->kms[i]
+                : NULL;
     }
-    if (!k && ring->n_kms == 1) {
-        k = ring->kms[0];
+    if (!k) {
+        k = kms_only(ring, uri);
     }
     err = kms_give(k, info, pub);
     (void)pthread_rwlock_unlock(&ring->lock);

@@ -350,6 +350,63 @@ test_kms_of(void **state)
     done(r);
 }
 
+/* Adds a KMS with monthly keys. */
+static void
+add_monthly(struct mcx_ring *r, const char *uri, int z)
+{
+    static struct mcx_kms_info info;
+    struct mcx_kms_pub *pub = pub_make(z, z);
+
+    memset(&info, 0, sizeof info);
+    (void)snprintf(info.uri, sizeof info.uri, "%s", uri);
+    info.period.length_s = 1;
+    info.monthly_tel = true;
+    info.n_domains = 1;
+    memcpy(info.domain[0], "a.test", 7);
+    assert_int_equal(mcx_ring_add_kms(r, &info, pub), MCX_OK);
+    mcx_kms_pub_free(pub);
+    memset(&info, 0, sizeof info);
+    assert_int_equal(mcx_ring_kms(r, mcx_bytes_str(uri), &info, NULL),
+                     MCX_OK);
+    assert_true(info.period.months); /* the ring says so, whoever asks */
+}
+
+/* Monthly keys are of tel URIs, and a tel URI has them when anybody does. */
+static void
+test_monthly(void **state)
+{
+    struct mcx_ring *r = make();
+
+    (void)state;
+    add_monthly(r, "kms.m", 1);
+    expect_kms_of(r, "tel:+4412", "kms.m");
+    expect_kms_of(r, "sip:x@a.test", NULL);
+    add_kms(r, "kms.h", 2, 2, 60, NULL);
+    expect_kms_of(r, "tel:+4412", "kms.m");
+    expect_kms_of(r, "sip:x@a.test", "kms.h");
+    expect_kms_of(r, "sip:x@b.test", "kms.h");
+    (void)add_user(r, "tel:+4413", "kms.h", 1); /* told otherwise */
+    expect_kms_of(r, "tel:+4413", "kms.h");
+    add_kms(r, "kms.i", 3, 3, 60, NULL);
+    expect_kms_of(r, "sip:x@b.test", NULL);
+    expect_kms_of(r, "TEL:+4412", "kms.m");
+    add_monthly(r, "kms.n", 4);
+    expect_kms_of(r, "tel:+4412", NULL);
+    /* What is let in. */
+    assert_int_equal(mcx_ring_allowed_kms(r, "kms.m"), 0);
+    assert_int_equal(mcx_ring_allow_kms(r, "kms.m", 4), MCX_OK);
+    assert_int_equal(mcx_ring_allow_kms(r, "kms.m", 8), MCX_OK);
+    assert_int_equal(mcx_ring_allowed_kms(r, "kms.m"), 12);
+    assert_int_equal(mcx_ring_allowed_kms(r, "kms.M"), 0);
+    mcx_ring_allow(r, 1);
+    assert_int_equal(mcx_ring_allowed_kms(r, "kms.m"), 13);
+    assert_int_equal(mcx_ring_allowed_kms(r, "kms.n"), 1);
+    assert_int_equal(mcx_ring_allowed(r), 1);
+    assert_int_equal(mcx_ring_allow_kms(r, "", 1), MCX_E_ARG);
+    assert_int_equal(mcx_ring_allow_kms(NULL, "kms.m", 1), MCX_E_ARG);
+    done(r);
+}
+
 static void
 test_kms_by_uri(void **state)
 {
@@ -532,6 +589,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),        cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_users),        cmocka_unit_test(test_kms_of),
+        cmocka_unit_test(test_monthly),
         cmocka_unit_test(test_kms_by_uri),   cmocka_unit_test(test_many),
         cmocka_unit_test(test_kms_replaced), cmocka_unit_test(test_two_kms),
         cmocka_unit_test(test_threads),

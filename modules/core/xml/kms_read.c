@@ -325,7 +325,7 @@ cert_info(struct load *ld, struct mcx_kms_info *info,
     MCX_TRY(boolean(ld, &info->revoked, cert, "Revoked"));
     MCX_TRY(leaf(ld, &at, &format, cert, "UserIdFormat", true));
     info->monthly_tel = mcx_bytes_eq(format, mcx_bytes_str("1"))
-                        && (mcx_ring_allowed(ld->ring)
+                        && (mcx_ring_allowed_kms(ld->ring, info->uri)
                             & MCX_PEER_MONTHLY_TEL);
     if (!mcx_bytes_eq(format, mcx_bytes_str("2")) && !info->monthly_tel) {
         return refuse(ld, MCX_E_UNSUPPORTED, at, "UserIdFormat is not 2, the "
