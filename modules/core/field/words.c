@@ -65,13 +65,14 @@ mcx_w_mul_q(uint64_t *r, const uint64_t *a, const uint64_t *b)
  * computation and modular inversion", 2019): f, g from m, x to +-1, 0 by
  *   d > 0 and g odd: d, f, g = 1 - d, g, (g - f)/2
  *   else:            d, f, g = 1 + d, f, (g + (g mod 2) f)/2
- * of which (49 * 1024 + 57)/17 = 2954 do for numbers of 1024 bits (theorem
- * 11.2), and all are made.  A round does STEP of them on the lowest 64 bits,
- * as a matrix T, and then (f, g) = T (f, g)/2^STEP; (v, w) = T (v, w)/2^STEP
- * mod m follows, so that always f = v x, g = w x; at the end 1/x = +-v.
+ * from d = 1/2, of which (9437 * 1024 + 1)/4096, 2360, do for 0 <= g <= f <
+ * 2^1024 (D. J. Bernstein's bound of 2023, proved in HOL Light), and all are
+ * made.  A round does STEP of them on the lowest 64 bits, as a matrix T, and
+ * then (f, g) = T (f, g)/2^STEP; (v, w) = T (v, w)/2^STEP mod m follows, so
+ * that always f = v x, g = w x; at the end 1/x = +-v.
  *
  * Numbers are 17 limbs of STEP bits, of which the last has the sign. */
-enum { STEP = 62, ROUNDS = 48, LIMBS = 17 }; /* 48 * 62 >= 2954 */
+enum { STEP = 62, ROUNDS = 39, LIMBS = 17 }; /* 39 * 62 >= 2360 */
 #define STEP_MASK ((UINT64_C(1) << STEP) - 1)
 
 struct signed_num { int64_t l[LIMBS]; };
@@ -96,26 +97,28 @@ limbs_from(struct signed_num *r, const uint64_t *w)
     }
 }
 
-/* STEP steps from 'd' on the lowest bits of f and g; the new d. */
-static uint64_t
-steps(struct matrix *t, uint64_t d, uint64_t f, uint64_t g)
+/* STEP steps from 'zeta' = -(d + 1/2) on the lowest bits of f and g; the new
+ * zeta. */
+static int64_t
+steps(struct matrix *t, int64_t zeta, uint64_t f, uint64_t g)
 {
     uint64_t a = 1, b = 0, c = 0, e = 1;
     int i;
 
     for (i = 0; i < STEP; i++) {
-        uint64_t odd = mcx_mask(g & 1), neg = mcx_mask(-d >> 63), swap;
+        uint64_t neg = mcx_hide((uint64_t)(zeta >> 63));
+        uint64_t odd = mcx_mask(g & 1);
 
         /* g += +-f, row 2 += +- row 1, where g is odd; minus where d > 0 */
         g += ((f ^ neg) - neg) & odd;
         c += ((a ^ neg) - neg) & odd;
         e += ((b ^ neg) - neg) & odd;
-        swap = neg & odd;
+        neg &= odd;
+        zeta = (int64_t)((uint64_t)zeta ^ neg) - 1;
         /* f + (g - f) is g as it was */
-        f += g & swap;
-        a += c & swap;
-        b += e & swap;
-        d = ((d ^ swap) - swap) + 1;
+        f += g & neg;
+        a += c & neg;
+        b += e & neg;
         g >>= 1;
         a += a;
         b += b;
@@ -124,7 +127,7 @@ steps(struct matrix *t, uint64_t d, uint64_t f, uint64_t g)
     t->b = (int64_t)b;
     t->c = (int64_t)c;
     t->d = (int64_t)e;
-    return d;
+    return zeta;
 }
 
 static void
@@ -216,7 +219,7 @@ mcx_w_inv(uint64_t *r, const uint64_t *x, const uint64_t *m, uint64_t k)
 {
     struct signed_num f, g, v, w, n;
     struct matrix t;
-    uint64_t d = 1;
+    int64_t zeta = -1;
     int i;
 
     limbs_from(&n, m);
@@ -226,8 +229,8 @@ mcx_w_inv(uint64_t *r, const uint64_t *x, const uint64_t *m, uint64_t k)
     memset(&w, 0, sizeof w);
     w.l[0] = 1;
     for (i = 0; i < ROUNDS; i++) {
-        d = steps(&t, d, (uint64_t)f.l[0] | (uint64_t)f.l[1] << STEP,
-                  (uint64_t)g.l[0] | (uint64_t)g.l[1] << STEP);
+        zeta = steps(&t, zeta, (uint64_t)f.l[0] | (uint64_t)f.l[1] << STEP,
+                     (uint64_t)g.l[0] | (uint64_t)g.l[1] << STEP);
         apply(&t, &f, &g);
         apply_mod(&t, &v, &w, &n, k);
     }
