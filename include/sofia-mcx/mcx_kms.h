@@ -230,10 +230,12 @@ struct mcx_krr {
     unsigned n_embedded; /* read: documents that it was made from       */
     bool has_signature;  /* read: there is one; nobody has judged it    */
     /* SHA-256 of the octets of the I_MESSAGE that was not taken, so that the
-     * document is good for that one and no other; our own element, in
-     * MCX_NS_KRR_MORE, for D.4 has none. */
+     * document is good for that one and no other, and Time, so that it is good
+     * for that long and no longer; our own elements, in MCX_NS_KRR_MORE, for
+     * D.4 has none. */
     bool bound;
     uint8_t message[MCX_KRR_DIGEST_SIZE];
+    int64_t time_unix_ms; /* 0: it does not say */
 };
 /* Reads one.  Every element that is known must be in the namespace, once,
  * and a URI; those of other namespaces are passed over.  One that embeds
@@ -258,8 +260,8 @@ MCX_API mcx_err mcx_krr_sign(char **out, size_t *n, struct mcx_bytes plain,
  * one Signature, the last element of the document, with one Reference to the
  * document element by its Id or by "", enveloped; algorithms as above; one
  * X509Certificate, judged by mcx_x509_verify() with 'ca_pem'.  Signatures of
- * embedded documents are not judged.  When it was signed is not in it: what
- * ties it to a message is 'message'.
+ * embedded documents are not judged.  What ties it
+ * to a message and a time is 'message' and 'time_unix_ms', for the caller.
  * MCX_E_POLICY: no signature, or another form; MCX_E_AUTH: it is wrong, or its
  * certificate is not one for 'entity'; MCX_E_CONFIG: 'ca_pem'; MCX_E_TOOBIG,
  * MCX_E_MALFORMED, MCX_E_NOMEM. */

@@ -14,6 +14,14 @@ TESTS += test_mime
 test_mime_SOURCES = sip-glue/sofia/test_mime.c sip-glue/sofia/mime.c
 test_mime_CPPFLAGS = $(GLUE_TEST_CPPFLAGS)
 test_mime_LDADD = $(CORE_TEST_LIBS)
+check_PROGRAMS += test_redirect
+TESTS += test_redirect
+test_kms = $(abs_top_srcdir)/test-scenarios/fuzz/corpus/xml/kms-kms.mcx.test.xml
+test_redirect_SOURCES = sip-glue/sofia/test_redirect.c \
+	sip-glue/sofia/redirect.c sip-glue/sofia/mime.c \
+	sip-glue/sofia/tags.c sip-glue/host/counters.c
+test_redirect_CPPFLAGS = $(GLUE_TEST_CPPFLAGS) -DTEST_KMS='"$(test_kms)"'
+test_redirect_LDADD = $(CORE_TEST_LIBS) $(SOFIA_LIBS) -lcrypto
 check_PROGRAMS += test_guard
 TESTS += test_guard
 test_guard_SOURCES = sip-glue/sofia/test_guard.c \

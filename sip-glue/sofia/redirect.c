@@ -6,7 +6,8 @@
  * can be judged, so nothing is said in it but what the message said and which
  * KMS we belong to.  Obeyed: once a request, and only to a KMS that our
  * settings list and whose certificate is there; it must be about the very
- * message that was sent, whose digest stands in it.
+ * message that was sent, whose digest stands in it, and no older than such a
+ * message may be.
  *
  * Signatures (X.509, D.4): ours when `redirect-cert` and `redirect-key` are
  * set; of others, against `redirect-ca` and the CRLs of `redirect-crl`, read
@@ -19,6 +20,8 @@
 #include "sofia/glue.h"
 
 static const char CLAUSE[] = "TS 33.180 5.2.8";
+/* As for the I_MESSAGEs of live exchanges. */
+enum { WINDOW_MS = 300000 };
 
 static bool
 is_yes(mcx_t *mcx, const char *name, bool fallback)
@@ -235,6 +238,7 @@ fill(struct mcx_krr *krr, mcx_t *mcx, const struct mcx_mikey_msg *msg,
     snprintf(krr->receiver, sizeof krr->receiver, "%s", self);
     snprintf(krr->entity, sizeof krr->entity, "%s", self);
     krr->bound = mcx_x509_digest(krr->message, msg->octets) == MCX_OK;
+    krr->time_unix_ms = mcx->env->unix_ms(mcx->env->ctx);
     mcx_ring_each(mcx->host.table.ring, add_own, &own);
 }
 
@@ -394,6 +398,21 @@ usable(mcx_t *mcx, const char *kms)
            && (info.valid_to_unix == 0 || now_s <= info.valid_to_unix);
 }
 
+/* A time that is there counts, whatever else is asked for. */
+static mcx_err
+fresh(mcx_t *mcx, const struct mcx_krr *krr, struct mcx_why *why)
+{
+    int64_t now_ms = mcx->env->unix_ms(mcx->env->ctx);
+
+    if (krr->time_unix_ms > 0 && krr->time_unix_ms < now_ms - WINDOW_MS) {
+        return MCX_REFUSE(why, MCX_R_TOO_OLD, "KRR", 0, CLAUSE);
+    }
+    if (krr->time_unix_ms > 0 && krr->time_unix_ms > now_ms + WINDOW_MS) {
+        return MCX_REFUSE(why, MCX_R_TOO_NEW, "KRR", 0, CLAUSE);
+    }
+    return MCX_OK;
+}
+
 /* Is it about what we sent? */
 static mcx_err
 about_ours(const struct mcxs_out *o, const struct mcx_krr *krr,
@@ -424,7 +443,7 @@ about_ours(const struct mcxs_out *o, const struct mcx_krr *krr,
                                        sizeof krr->message)))) {
         return MCX_REFUSE(why, MCX_R_REPLAYED, "KRR", 0, CLAUSE);
     }
-    return MCX_OK;
+    return fresh(o->mcx, krr, why);
 }
 
 /* Did the one it is from, the receiver, sign it?  Somebody between us, whose
@@ -441,9 +460,10 @@ check_signature(const struct mcxs_out *o, const struct mcx_krr *krr,
     if (is_yes(mcx, "redirect-unsigned", false)) {
         return MCX_OK;
     }
-    if (!krr->bound && !is_yes(mcx, "redirect-unbound", false)) {
+    if ((!krr->bound || krr->time_unix_ms == 0)
+        && !is_yes(mcx, "redirect-unbound", false)) {
         snprintf(text.s, sizeof text.s, "it does not say which message it is "
-                 "about (redirect-unbound)");
+                 "about, or since when (redirect-unbound)");
     } else if (strcmp(krr->entity, krr->receiver) != 0) {
         snprintf(text.s, sizeof text.s, "it is not the receiver's own");
     } else if (mcx->krr_ca.p) {

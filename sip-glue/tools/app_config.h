@@ -48,7 +48,7 @@ struct app_program {
     { "redirect-crl", MCX_OPT_PATH, NULL, 0, 0, NULL,                         \
       "PEM file of their CRLs, read whenever one is needed" },                \
     { "redirect-unbound", MCX_OPT_SWITCH, "no", 0, 0, NULL,                   \
-      "obey signed ones that do not name their message" },                    \
+      "obey signed ones that name neither their message nor time" },          \
     { "redirect-cert", MCX_OPT_PATH, NULL, 0, 0, NULL,                        \
       "PEM file with the certificate that signs our own" },                   \
     { "redirect-key", MCX_OPT_PATH, NULL, 0, 0, NULL,                         \

@@ -152,9 +152,29 @@ read_list(struct mcx_krr *out, const struct mcx_xml *root,
     return MCX_OK;
 }
 
-static const char DIGEST[] = "MessageDigest";
+static const char DIGEST[] = "MessageDigest", TIME[] = "Time";
+/* The last one with a year of four digits. */
+static const int64_t TIME_MAX_MS = INT64_C(253402300799999);
 
-/* Which message it is about, when it says so. */
+static mcx_err
+read_time(struct mcx_krr *out, const struct mcx_xml *x, struct mcx_text *text)
+{
+    struct mcx_bytes b;
+
+    if (out->time_unix_ms > 0) {
+        return refuse(text, MCX_E_MALFORMED, x->line, "%s occurs twice",
+                      TIME);
+    }
+    if (!mcx_xml_text(&b, x)
+        || mcx_time_parse(&out->time_unix_ms, b) != MCX_OK
+        || out->time_unix_ms < 1 || out->time_unix_ms > TIME_MAX_MS) {
+        return refuse(text, MCX_E_MALFORMED, x->line, "%s is not a dateTime "
+                      "such as 2026-03-01T08:00:00Z", TIME);
+    }
+    return MCX_OK;
+}
+
+/* Which message it is about, and when it was made, when it says so. */
 static mcx_err
 read_binding(struct mcx_krr *out, const struct mcx_xml *root,
              struct mcx_text *text)
@@ -165,6 +185,9 @@ read_binding(struct mcx_krr *out, const struct mcx_xml *root,
     for (x = root->first; x; x = x->next) {
         size_t n = sizeof out->message;
 
+        if (x->ns == MCX_XML_NS_KRR_MORE && strcmp(x->name, TIME) == 0) {
+            MCX_TRY(read_time(out, x, text));
+        }
         if (x->ns != MCX_XML_NS_KRR_MORE || strcmp(x->name, DIGEST) != 0) {
             continue;
         }
@@ -320,7 +343,8 @@ mcx_krr_write(char **out, size_t *n, const struct mcx_krr *krr)
             return MCX_E_ARG;
         }
     }
-    if (krr->n_kms == 0 || krr->n_kms > MCX_KRR_KMS_MAX) {
+    if (krr->n_kms == 0 || krr->n_kms > MCX_KRR_KMS_MAX
+        || krr->time_unix_ms < 0 || krr->time_unix_ms > TIME_MAX_MS) {
         return MCX_E_ARG;
     }
     mcx_out_raw(&o, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -338,12 +362,22 @@ mcx_krr_write(char **out, size_t *n, const struct mcx_krr *krr)
         mcx_out_leaf(&o, 4, "KmsUri", krr->kms[i]);
     }
     mcx_out_raw(&o, "  </KmsUriList>\n");
+    if (krr->time_unix_ms > 0) {
+        char when[MCX_RFC3339_SIZE];
+
+        mcx_time_text(when, krr->time_unix_ms);
+        mcx_out_raw(&o, "  <Time xmlns=\"" MCX_NS_KRR_MORE "\">");
+        mcx_out_raw(&o, when);
+        mcx_out_raw(&o, "</Time>\n");
+    }
     if (krr->bound) {
         char digest[MCX_B64_SIZE(MCX_KRR_DIGEST_SIZE)];
 
-        MCX_TRY(mcx_b64_encode(digest, sizeof digest,
-                               mcx_bytes(krr->message,
-                                         sizeof krr->message)));
+        o.failed = mcx_b64_encode(digest, sizeof digest,
+                                  mcx_bytes(krr->message,
+                                            sizeof krr->message))
+                       != MCX_OK
+                   || o.failed;
         mcx_out_raw(&o, "  <MessageDigest xmlns=\"" MCX_NS_KRR_MORE "\">");
         mcx_out_raw(&o, digest);
         mcx_out_raw(&o, "</MessageDigest>\n");

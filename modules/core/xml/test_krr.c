@@ -56,6 +56,7 @@ round_trip(void **state)
     mcx_kms_text_free(xml, n);
     /* The same for one that says which message it is about. */
     w.bound = true;
+    w.time_unix_ms = INT64_C(1796072400123);
     memset(w.message, 0xa5, sizeof w.message);
     assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_OK);
     assert_int_equal(mcx_krr_read(&krr, mcx_bytes(xml, n), &text), MCX_OK);
@@ -63,6 +64,11 @@ round_trip(void **state)
                              mcx_bytes(&krr, sizeof krr)));
     mcx_kms_text_free(xml, n);
     w.bound = false;
+    w.time_unix_ms = -1;
+    assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_E_ARG);
+    w.time_unix_ms = INT64_C(253402300800000); /* the year 10000 */
+    assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_E_ARG);
+    w.time_unix_ms = 0;
     w.n_kms++;
     assert_int_equal(mcx_krr_write(&xml, &n, &w), MCX_E_ARG);
     assert_null(xml);
@@ -233,11 +239,46 @@ binding(void **state)
     }
 }
 
+#define WHEN(t) "<m:Time xmlns:m=\"" MCX_NS_KRR_MORE "\">" t "</m:Time>"
+
+static void
+when(void **state)
+{
+    static const char *const bad[] = {
+        HEAD WHO NO BY LIST WHEN("now") TAIL,
+        HEAD WHO NO BY LIST WHEN("") TAIL,
+        HEAD WHO NO BY LIST WHEN("1970-01-01T00:00:00Z") TAIL,
+        HEAD WHO NO BY LIST WHEN("1969-12-31T23:59:59Z") TAIL,
+        HEAD WHO NO BY LIST WHEN("9999-12-31T23:59:59-14:00") TAIL,
+        HEAD WHO NO BY LIST WHEN("2026-12-01T12:00:00Z<x/>") TAIL,
+        HEAD WHO NO BY LIST WHEN("2026-12-01T12:00:00Z")
+            WHEN("2026-12-01T12:00:00Z") TAIL,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (try(bad[i]) != MCX_E_MALFORMED) {
+            fail_msg("row %zu: %s", i, text.s);
+        }
+        assert_true(krr.time_unix_ms == 0);
+    }
+    /* The outer one's counts, and only that of our namespace. */
+    assert_int_equal(try(HEAD WHEN("2026-12-01T12:00:00+01:00") WHO NO BY LIST
+                         HEAD WHO NO BY LIST WHEN("2025-01-01T00:00:00Z")
+                         TAIL TAIL), MCX_OK);
+    assert_true(krr.time_unix_ms == INT64_C(1796122800000));
+    assert_int_equal(try(HEAD WHO NO BY LIST "<Time>now</Time>" HEAD WHO NO
+                         BY LIST WHEN("2025-01-01T00:00:00Z") TAIL TAIL),
+                     MCX_OK);
+    assert_true(krr.time_unix_ms == 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(binding),
+        cmocka_unit_test(when),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(refusals),
         cmocka_unit_test(what_is_passed_over),
