@@ -68,6 +68,9 @@ enum mcx_kms_signed_what { MCX_KMS_SIGNED_REQUEST, MCX_KMS_SIGNED_RESPONSE };
 /* Is the document element a SignedKmsRequest or SignedKmsResponse that holds
  * a Signature?  Of a document that cannot be read: no. */
 MCX_API bool mcx_kms_is_signed(struct mcx_bytes xml, size_t max);
+/* The same, for who must not take "no memory" for "no".  MCX_E_NOMEM. */
+MCX_API mcx_err mcx_kms_find_signature(bool *found, struct mcx_bytes xml,
+                                       size_t max) MCX_MUST_USE;
 
 struct mcx_kms_verifier {
     enum mcx_kms_signed_what what;

@@ -450,6 +450,14 @@ make_key_file(struct mcx_seal_key *key, const char *path,
     return err;
 }
 
+/* A file that cannot be read, or not understood, is a mistake in the settings;
+ * but not always. */
+static mcx_err
+or_config(mcx_err err)
+{
+    return err == MCX_E_NOMEM ? err : MCX_E_CONFIG;
+}
+
 static mcx_err
 key_of_file(struct mcx_seal_key *key, const char *path,
             const struct mcx_env *env, struct mcx_text *text)
@@ -458,9 +466,10 @@ key_of_file(struct mcx_seal_key *key, const char *path,
     size_t n = 0;
     mcx_err err;
 
-    if (read_lines(path, &s, &n, env) != MCX_OK) {
-        return fail(text, MCX_E_CONFIG, "%s: cannot be read; expected a file "
-                    "of 64 hexadecimal digits", path);
+    err = read_lines(path, &s, &n, env);
+    if (err != MCX_OK) {
+        return fail(text, or_config(err), "%s: cannot be read; expected a "
+                    "file of 64 hexadecimal digits", path);
     }
     err = mcx_hex_decode(key->b, sizeof key->b,
                          mcx_bytes(s, strcspn(s, "\r\n")), NULL);
@@ -479,9 +488,10 @@ key_of_passphrase(struct mcx_seal_key *key, const char *path,
     size_t n = 0;
     mcx_err err;
 
-    if (env->read_file(env->ctx, path, FILE_MAX, &s, &n) != MCX_OK) {
-        return fail(text, MCX_E_CONFIG, "%s: cannot be read; expected a file "
-                    "with a passphrase", path);
+    err = env->read_file(env->ctx, path, FILE_MAX, &s, &n);
+    if (err != MCX_OK) {
+        return fail(text, or_config(err), "%s: cannot be read; expected a "
+                    "file with a passphrase", path);
     }
     if (strcspn(s, "\r\n") < 8) {
         drop_lines(s, n);
@@ -665,13 +675,15 @@ read_plain(struct kms_blob *out, const char *path, const struct mcx_env *env,
 {
     char *s = NULL;
     size_t n = 0, digits;
-    mcx_err err = MCX_E_MALFORMED;
+    mcx_err err;
 
-    if (read_lines(path, &s, &n, env) != MCX_OK) {
-        return fail(text, MCX_E_CONFIG, "%s: cannot be read; expected a "
+    err = read_lines(path, &s, &n, env);
+    if (err != MCX_OK) {
+        return fail(text, or_config(err), "%s: cannot be read; expected a "
                     "folder that mcx-kms init made", path);
     }
     digits = only_digits(s);
+    err = MCX_E_MALFORMED;
     if (digits % 2 == 0 && digits / 2 <= sizeof out->b) {
         out->n = digits / 2;
         err = mcx_hex_decode(out->b, out->n, mcx_bytes(s, digits), NULL);
@@ -739,10 +751,11 @@ read_sealed(struct kms_blob *out, struct kms_domain *d,
     const char *rest = NULL;
     struct mcx_sealer *sealer = NULL;
     size_t n = 0, digits, size;
-    mcx_err err = MCX_E_MALFORMED;
+    mcx_err err;
 
-    if (read_lines(path, &s, &n, env) != MCX_OK) {
-        return fail(text, MCX_E_CONFIG, "%s: cannot be read", path);
+    err = read_lines(path, &s, &n, env);
+    if (err != MCX_OK) {
+        return fail(text, or_config(err), "%s: cannot be read", path);
     }
     if (!take_line(d, line, s, &rest)) {
         err = fail(text, MCX_E_CONFIG, "%s: expected what mcx-kms init "
@@ -811,8 +824,8 @@ read_master(struct kms_domain *d, const char *dir,
     }
     err = unpack(d, &blob, env);
     return err == MCX_OK ? MCX_OK
-                         : fail(text, MCX_E_CONFIG, "%s: expected the master "
-                                "secrets of mcx-kms init",
+                         : fail(text, or_config(err), "%s: expected the "
+                                "master secrets of mcx-kms init",
                                 is_sealed ? sealed : plain);
 }
 

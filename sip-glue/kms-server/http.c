@@ -533,6 +533,10 @@ send_challenge(struct kms_http *h, struct MHD_Connection *connection,
             ? "Bearer error=\"invalid_token\", error_description=\"expired\""
             : "Bearer error=\"invalid_token\"";
 
+    if (strcmp(why, KMS_TOKEN_NOT_NOW) == 0) {
+        log_refusal(h, r, 503, why);
+        return send_xml(connection, 503, NULL, 0, NULL);
+    }
     log_refusal(h, r, 403, why);
     return send_xml(connection, 403, NULL, 0, how);
 }

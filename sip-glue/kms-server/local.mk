@@ -30,6 +30,19 @@ test_token_CPPFLAGS = $(AM_CPPFLAGS) $(KMS_SERVER_CFLAGS) $(CMOCKA_CFLAGS)
 test_token_LDADD = libmcx-kms-server.la $(CMOCKA_LIBS)
 endif
 
+# Linked to the objects themselves, whose allocations are to fail.
+if HAVE_CMOCKA
+check_PROGRAMS += test_kms_oom
+TESTS += test_kms_oom
+test_kms_oom_SOURCES = sip-glue/kms-server/test_kms_oom.c \
+	$(libmcx_kms_server_la_SOURCES)
+test_kms_oom_CPPFLAGS = $(CORE_TEST_CPPFLAGS) $(KMS_SERVER_CFLAGS) \
+	$(SQLITE_CFLAGS)
+test_kms_oom_LDADD = $(CORE_TEST_LIBS) $(KMS_SERVER_LIBS) $(SQLITE_LIBS)
+test_kms_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
+	-Wl,--wrap=realloc
+endif
+
 # What one user's keys cost: `make kms-speed-run`.
 noinst_PROGRAMS += kms-speed
 kms_speed_SOURCES = sip-glue/kms-server/kms_speed.c

@@ -133,11 +133,13 @@ kms_protect_open(struct kms_protect **out, struct kms_store *store,
                  struct mcx_bytes *body, const struct mcx_env *env,
                  struct mcx_text *text)
 {
-    bool is_signed = mcx_kms_is_signed(*body, MCX_KMS_REQUEST_MAX);
-    struct kms_protect *p = mcx_guard_new(sizeof *p);
+    struct kms_protect *p;
+    bool is_signed;
     mcx_err err;
 
     *out = NULL;
+    MCX_TRY(mcx_kms_find_signature(&is_signed, *body, MCX_KMS_REQUEST_MAX));
+    p = mcx_guard_new(sizeof *p);
     if (!p) {
         return MCX_E_NOMEM;
     }

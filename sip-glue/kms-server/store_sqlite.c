@@ -69,6 +69,7 @@ static const char more[] =
 struct kms_db {
     sqlite3 *db;
     sqlite3_stmt *stmt[S_N];
+    bool unbound; /* a value of the statement to come was not taken */
     const struct mcx_env *env;
 };
 
@@ -86,11 +87,16 @@ broken(struct kms_db *db, int rc)
 static mcx_err
 step(struct kms_db *db, enum stmt s, int *rc)
 {
-    *rc = sqlite3_step(db->stmt[s]);
+    /* What was not taken is NULL, which the columns refuse; but where users
+     * are looked for it would find nobody, and somebody who is revoked, or has
+     * transport keys, would be as good as new. */
+    *rc = db->unbound ? SQLITE_NOMEM : sqlite3_step(db->stmt[s]);
+    db->unbound = false;
     if (*rc != SQLITE_ROW && *rc != SQLITE_DONE) {
         mcx_err err = broken(db, *rc);
 
         (void)sqlite3_reset(db->stmt[s]);
+        (void)sqlite3_clear_bindings(db->stmt[s]);
         return err;
     }
     return MCX_OK;
@@ -116,14 +122,27 @@ run(struct kms_db *db, enum stmt s)
 static void
 bind_text(struct kms_db *db, enum stmt s, int at, const char *text)
 {
-    /* A bind that fails leaves NULL, which the columns refuse. */
-    (void)sqlite3_bind_text(db->stmt[s], at, text, -1, SQLITE_TRANSIENT);
+    if (sqlite3_bind_text(db->stmt[s], at, text, -1, SQLITE_TRANSIENT)
+        != SQLITE_OK) {
+        db->unbound = true;
+    }
 }
 
 static void
 bind_int(struct kms_db *db, enum stmt s, int at, int64_t v)
 {
-    (void)sqlite3_bind_int64(db->stmt[s], at, v);
+    if (sqlite3_bind_int64(db->stmt[s], at, v) != SQLITE_OK) {
+        db->unbound = true;
+    }
+}
+
+static void
+bind_blob(struct kms_db *db, enum stmt s, int at, struct mcx_bytes b)
+{
+    if (sqlite3_bind_blob(db->stmt[s], at, b.p, (int)b.n, SQLITE_TRANSIENT)
+        != SQLITE_OK) {
+        db->unbound = true;
+    }
 }
 
 /* ---- life -------------------------------------------------------------- */
@@ -262,6 +281,7 @@ take_mac(uint8_t out[MCX_SEAL_MAC_SIZE], sqlite3_stmt *s, int column)
 static mcx_err
 db_head(struct kms_db *db, uint64_t *seq, uint8_t mac[MCX_SEAL_MAC_SIZE])
 {
+    mcx_err err = MCX_OK;
     int rc;
 
     *seq = 0;
@@ -270,9 +290,13 @@ db_head(struct kms_db *db, uint64_t *seq, uint8_t mac[MCX_SEAL_MAC_SIZE])
     if (rc == SQLITE_ROW) {
         *seq = (uint64_t)sqlite3_column_int64(db->stmt[S_HEAD], 0);
         take_mac(mac, db->stmt[S_HEAD], 1);
+        /* Zeros for want of memory would break the chain for good. */
+        if (sqlite3_errcode(db->db) == SQLITE_NOMEM) {
+            err = broken(db, SQLITE_NOMEM);
+        }
     }
     reset(db, S_HEAD);
-    return MCX_OK;
+    return err;
 }
 
 static mcx_err
@@ -284,8 +308,7 @@ db_log(struct kms_db *db, const struct kms_entry *e)
     bind_text(db, S_LOG, 4, e->user);
     bind_int(db, S_LOG, 5, (int64_t)e->period_no);
     bind_text(db, S_LOG, 6, e->detail);
-    (void)sqlite3_bind_blob(db->stmt[S_LOG], 7, e->mac, sizeof e->mac,
-                            SQLITE_TRANSIENT);
+    bind_blob(db, S_LOG, 7, mcx_bytes(e->mac, sizeof e->mac));
     return run(db, S_LOG);
 }
 
@@ -365,8 +388,7 @@ db_put_keys(struct kms_db *db, const char *uri, uint64_t serial,
 {
     bind_text(db, S_PUT_KEYS, 1, uri);
     bind_int(db, S_PUT_KEYS, 2, (int64_t)serial);
-    (void)sqlite3_bind_blob(db->stmt[S_PUT_KEYS], 3, sealed.p, (int)sealed.n,
-                            SQLITE_TRANSIENT);
+    bind_blob(db, S_PUT_KEYS, 3, sealed);
     return run(db, S_PUT_KEYS);
 }
 

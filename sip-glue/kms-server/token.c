@@ -6,6 +6,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,22 +78,59 @@ put_b64url(char *out, size_t room, size_t *at, struct mcx_bytes in)
     return true;
 }
 
-static json_t *
-json_of(struct mcx_bytes text)
-{
-    json_error_t e;
+/* jansson calls most of what happens without memory a mistake of the text; or
+ * loses an octet of a string, and a shorter name is somebody else's.  So its
+ * allocations pass here.  Of this thread: one was refused. */
+static _Thread_local bool starved;
 
-    return json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES,
-                      &e);
+static void *
+json_alloc(size_t n)
+{
+    void *p = malloc(n);
+
+    starved = starved || !p;
+    return p;
+}
+
+static void
+json_begin(void)
+{
+    json_set_alloc_funcs(json_alloc, free);
 }
 
 static json_t *
-json_of_b64url(struct mcx_bytes text)
+json_of(struct mcx_bytes text)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    json_error_t e;
+    json_t *json;
+
+    (void)pthread_once(&once, json_begin);
+    starved = false;
+    json = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES,
+                      &e);
+    if (json && starved) {
+        json_decref(json); /* not what the text says */
+        json = NULL;
+    }
+    return json;
+}
+
+/* '*no_memory': that is why it is NULL. */
+static json_t *
+json_of_b64url(struct mcx_bytes text, bool *no_memory)
 {
     uint8_t octets[3 * (KMS_TOKEN_MAX / 4) + 3];
     size_t n = sizeof octets;
+    json_t *json;
 
-    return b64url(octets, &n, text) ? json_of(mcx_bytes(octets, n)) : NULL;
+    *no_memory = false;
+    if (!b64url(octets, &n, text)) {
+        return NULL;
+    }
+    json = json_of(mcx_bytes(octets, n));
+    *no_memory = starved;
+    return json;
 }
 
 /* ---- keys -------------------------------------------------------------- */
@@ -344,37 +382,39 @@ integer(uint8_t *p, unsigned n)
     return d;
 }
 
-static bool
+/* 0 or more: good; else an error of GnuTLS. */
+static int
 verify(const struct key *key, struct mcx_bytes over, struct mcx_bytes sig_text)
 {
     uint8_t sig[RSA_BITS_MAX / 8 + 3], copy[KMS_TOKEN_MAX];
     gnutls_datum_t data = { copy, (unsigned)over.n }, s = { sig, 0 };
     gnutls_datum_t der = { NULL, 0 }, r_, s_;
     size_t n = sizeof sig;
-    bool ok;
+    int rc;
 
     if (over.n > sizeof copy || sig_text.n > sizeof sig / 3 * 4
         || !b64url(sig, &n, sig_text)) {
-        return false;
+        return GNUTLS_E_PK_SIG_VERIFY_FAILED;
     }
     memcpy(copy, over.p, over.n);
     if (key->rsa) {
         s.size = (unsigned)n;
         return gnutls_pubkey_verify_data2(key->pub, GNUTLS_SIGN_RSA_SHA256, 0,
-                                          &data, &s) >= 0;
+                                          &data, &s);
     }
     if (n != 64) {
-        return false;
+        return GNUTLS_E_PK_SIG_VERIFY_FAILED;
     }
     r_ = integer(sig, 32);
     s_ = integer(sig + 32, 32);
-    if (gnutls_encode_rs_value(&der, &r_, &s_) != 0) {
-        return false;
+    rc = gnutls_encode_rs_value(&der, &r_, &s_);
+    if (rc < 0) {
+        return rc;
     }
-    ok = gnutls_pubkey_verify_data2(key->pub, GNUTLS_SIGN_ECDSA_SHA256, 0,
-                                    &data, &der) >= 0;
+    rc = gnutls_pubkey_verify_data2(key->pub, GNUTLS_SIGN_ECDSA_SHA256, 0,
+                                    &data, &der);
     gnutls_free(der.data);
-    return ok;
+    return rc;
 }
 
 static bool
@@ -485,6 +525,8 @@ kms_token_check(char subject[MCX_URI_MAX], const struct kms_token_keys *keys,
     const char *bad;
     json_t *json;
     size_t head_n, body_n;
+    bool no_memory = false;
+    int rc;
 
     subject[0] = '\0';
     if (token.n > KMS_TOKEN_MAX) {
@@ -498,18 +540,20 @@ kms_token_check(char subject[MCX_URI_MAX], const struct kms_token_keys *keys,
     }
     head_n = (size_t)(dot - token.p);
     body_n = (size_t)(dot2 - dot - 1);
-    json = json_of_b64url(mcx_bytes(token.p, head_n));
-    bad = check_header(&key, keys, json);
+    json = json_of_b64url(mcx_bytes(token.p, head_n), &no_memory);
+    bad = no_memory ? KMS_TOKEN_NOT_NOW : check_header(&key, keys, json);
     json_decref(json);
     if (bad) {
         return bad;
     }
-    if (!verify(key, mcx_bytes(token.p, (size_t)(dot2 - token.p)),
-                mcx_bytes(dot2 + 1, token.n - head_n - body_n - 2))) {
-        return "signature";
+    rc = verify(key, mcx_bytes(token.p, (size_t)(dot2 - token.p)),
+                mcx_bytes(dot2 + 1, token.n - head_n - body_n - 2));
+    if (rc < 0) {
+        return rc == GNUTLS_E_MEMORY_ERROR ? KMS_TOKEN_NOT_NOW : "signature";
     }
-    json = json_of_b64url(mcx_bytes(dot + 1, body_n));
-    bad = check_claims(subject, json, rule, now_s);
+    json = json_of_b64url(mcx_bytes(dot + 1, body_n), &no_memory);
+    bad = no_memory ? KMS_TOKEN_NOT_NOW
+                    : check_claims(subject, json, rule, now_s);
     json_decref(json);
     return bad;
 }

@@ -35,7 +35,9 @@ struct kms_token_rule {
     const char *issuer, *audience, *scope;
 };
 /* Judges 'token' at 'now_s'.  NULL: good, and 'subject' is who it was issued
- * to.  Else static words for our log: "signature", "expired". */
+ * to.  Else static words for our log: "signature", "expired"; or, which says
+ * nothing about the token, KMS_TOKEN_NOT_NOW: no memory. */
+#define KMS_TOKEN_NOT_NOW "not now"
 const char *kms_token_check(char subject[MCX_URI_MAX],
                             const struct kms_token_keys *keys,
                             const struct kms_token_rule *rule,

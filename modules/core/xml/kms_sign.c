@@ -312,20 +312,25 @@ mcx_kms_sign(char **out, size_t *n, struct mcx_bytes plain,
 
 /* ---- judging ----------------------------------------------------------- */
 
-bool
-mcx_kms_is_signed(struct mcx_bytes xml, size_t max)
+mcx_err
+mcx_kms_find_signature(bool *found, struct mcx_bytes xml, size_t max)
 {
     struct mcx_xml_fault fault;
     struct mcx_xml *root = NULL;
-    bool is;
+    mcx_err err = mcx_xml_read(&root, xml, max, &fault);
 
-    if (mcx_xml_read(&root, xml, max, &fault) != MCX_OK) {
-        return false;
-    }
-    is = strncmp(root->name, "SignedKmsRe", 11) == 0
-         && mcx_xml_child(root, "Signature");
+    *found = err == MCX_OK && strncmp(root->name, "SignedKmsRe", 11) == 0
+             && mcx_xml_child(root, "Signature");
     mcx_xml_free(root);
-    return is;
+    return err == MCX_E_NOMEM ? err : MCX_OK;
+}
+
+bool
+mcx_kms_is_signed(struct mcx_bytes xml, size_t max)
+{
+    bool found;
+
+    return mcx_kms_find_signature(&found, xml, max) == MCX_OK && found;
 }
 
 static mcx_err
