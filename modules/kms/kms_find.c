@@ -3,8 +3,9 @@
  *
  * Called by the glue, on the pool, before a request to a peer for whom no
  * certificate in the ring speaks.  Touches nothing of the client's other work
- * but its settings: a connection of its own, one look-up at a time.  An answer
- * that names a KMS which our settings do not list is no answer. */
+ * but its settings and, to read them, its transport keys: a connection of its
+ * own, one look-up at a time.  An answer that names a KMS which our settings
+ * do not list is no answer. */
 #include <config.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,30 +54,34 @@ send_it(const struct kms *k, const char *url, struct mcx_bytes body,
     return err;
 }
 
+/* '*believed': it is what the KMS says, as far as 'security' tells. */
 static mcx_err
-judge(const struct kms *k, const char *url, const char *uri,
-      const struct kms_http_reply *http, char kms[MCX_URI_MAX],
-      struct mcx_text *text)
+judge(struct kms *k, struct kms_sec_call *call, const char *url,
+      const char *uri, struct kms_http_reply *http, char kms[MCX_URI_MAX],
+      bool *believed, struct mcx_text *text)
 {
+    bool good = http->status == 200;
     struct mcx_kms_expect expect = {
-        .what = MCX_KMS_LOOKUP, .user_uri = k->user, .kms_uri = k->kms_uri,
-        .client_req_url = url, .now_unix_ms = kms_now_ms(k),
-        .window_ms = k->window_ms
+        .what = good ? MCX_KMS_LOOKUP : MCX_KMS_ANY,
+        .user_uri = k->user, .kms_uri = k->kms_uri, .client_req_url = url,
+        .now_unix_ms = kms_now_ms(k), .window_ms = k->window_ms
     };
-    struct mcx_kms_reply *reply;
+    struct mcx_kms_reply *reply = calloc(1, sizeof *reply);
     mcx_err err = MCX_OK;
 
-    if (http->status != 200) {
-        (void)snprintf(text->s, sizeof text->s, "HTTP status %ld",
-                       http->status);
-        return http->status == 404 ? MCX_E_NO_IDENTITY : MCX_E_PEER;
-    }
-    reply = calloc(1, sizeof *reply);
     if (!reply) {
         return MCX_E_NOMEM;
     }
-    err = mcx_kms_reply_read(reply, mcx_bytes(http->body, http->n), &expect,
-                             text);
+    *believed = true;
+    if (good || call) {
+        err = kms_sec_read(k, call, http, &expect, reply, text);
+        *believed = err == MCX_OK || err == MCX_E_PEER;
+    }
+    if (!good && *believed) {
+        (void)snprintf(text->s, sizeof text->s, "HTTP status %ld",
+                       http->status);
+        err = http->status == 404 ? MCX_E_NO_IDENTITY : MCX_E_PEER;
+    }
     if (err == MCX_OK && strcmp(reply->lookup_uri, uri) != 0) {
         (void)snprintf(text->s, sizeof text->s, "it is about somebody else");
         err = MCX_E_AUTH;
@@ -93,15 +98,43 @@ judge(const struct kms *k, const char *url, const char *uri,
     return err;
 }
 
+/* One question under the keys of 'turn'. */
 static mcx_err
-look_up(const struct kms *k, const char *uri, char kms[MCX_URI_MAX])
+ask_once(struct kms *k, struct mcx_kms_request *req, size_t turn,
+         const char *uri, char kms[MCX_URI_MAX], bool *believed,
+         struct mcx_text *text)
 {
-    struct mcx_kms_request *req = calloc(1, sizeof *req);
     struct kms_http_reply http = { 0 };
-    struct mcx_text text = { "" };
+    struct kms_sec_call *call = NULL;
     char *xml = NULL;
     size_t n = 0;
     mcx_err err;
+
+    *believed = true;
+    MCX_TRY(kms_sec_begin(&call, k, turn));
+    req->time_unix_ms = kms_now_ms(k);
+    err = kms_sec_write(k, call, req, &xml, &n);
+    if (err == MCX_OK) {
+        err = send_it(k, req->client_req_url, mcx_bytes(xml, n), &http);
+        *text = http.text;
+    }
+    if (err == MCX_OK) {
+        err = judge(k, call, req->client_req_url, uri, &http, kms, believed,
+                    text);
+    }
+    kms_http_drop(&http);
+    mcx_kms_text_free(xml, n);
+    kms_sec_end(call);
+    return err;
+}
+
+static mcx_err
+look_up(struct kms *k, const char *uri, char kms[MCX_URI_MAX])
+{
+    struct mcx_kms_request *req = calloc(1, sizeof *req);
+    struct mcx_text text = { "" };
+    bool believed = true;
+    mcx_err err, more;
 
     if (!req) {
         return MCX_E_NOMEM;
@@ -112,28 +145,26 @@ look_up(const struct kms *k, const char *uri, char kms[MCX_URI_MAX])
                    k->root);
     (void)snprintf(req->client_id, sizeof req->client_id, "%s",
                    k->client_id ? k->client_id : "");
-    req->time_unix_ms = kms_now_ms(k);
     err = kms_add_segment(req->client_req_url, "lookup");
     if (err == MCX_OK) {
         err = kms_add_segment(req->client_req_url, uri);
     }
     if (err == MCX_OK) {
-        err = mcx_kms_request_write(&xml, &n, req);
+        err = ask_once(k, req, 0, uri, kms, &believed, &text);
     }
-    if (err == MCX_OK) {
-        err = send_it(k, req->client_req_url, mcx_bytes(xml, n), &http);
-        text = http.text;
-    }
-    if (err == MCX_OK) {
-        err = judge(k, req->client_req_url, uri, &http, kms, &text);
+    /* It may be about to change our transport keys. */
+    for (size_t turn = 1; !believed; turn++) {
+        more = ask_once(k, req, turn, uri, kms, &believed, &text);
+        if (more == MCX_E_NO_KEY) {
+            break;
+        }
+        err = more;
     }
     if (err != MCX_OK) {
         k->host->count(k->host, "kms.failed");
         mcx_log(k->env, MCX_AREA_KMS, 3, "Lookup of %.400s at %s failed: %s",
                 uri, k->kms_uri, text.s[0] ? text.s : mcx_err_text(err));
     }
-    kms_http_drop(&http);
-    mcx_kms_text_free(xml, n);
     free(req);
     return err;
 }

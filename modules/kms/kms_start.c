@@ -134,11 +134,6 @@ read_settings(struct kms *k, struct mcx_text *text)
               : strcmp(option(k, "keyprov"), "time") == 0 ? KMS_FORM_TIME
                                                           : KMS_FORM_PLAIN;
     if (strcmp(option(k, "lookup"), "yes") == 0) {
-        if (strcmp(option(k, "security"), "tls") != 0) {
-            /* The keys that sign belong to the client's other work. */
-            return wrong(text, "lookup = yes and security = %s: look-ups are "
-                         "not signed", option(k, "security"));
-        }
         k->lookup.size = sizeof k->lookup;
         k->lookup.state = k;
         k->lookup.find = kms_find;

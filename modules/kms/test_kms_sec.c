@@ -1062,6 +1062,81 @@ errors(void **state)
     }
 }
 
+/* Where somebody belongs, in signed messages; only what is signed counts, a
+ * refusal as well.  Transport keys do not change by it, but those that are
+ * about to change are found. */
+static void
+lookups(void **state)
+{
+    static const struct { enum lie lie; mcx_err err; } rows[] = {
+        { L_TRUE, MCX_OK },          { L_STRIPPED, MCX_E_POLICY },
+        { L_PLAIN, MCX_E_POLICY },   { L_OTHER_KEY, MCX_E_AUTH },
+        { L_UNKNOWN, MCX_E_AUTH },   { L_CUT, MCX_E_MALFORMED },
+        { L_REFLECT, MCX_E_POLICY },
+    };
+    static const struct error no = { .good = true };
+    char kms[MCX_URI_MAX];
+    struct mcx_tkeys old;
+    struct kit kit;
+    struct lord l;
+
+    (void)state;
+    begin(&kit, &l, "wrapped");
+    kit_set(&kit, "lookup", "yes");
+    kit_set(&kit, "external", KIT_FAR);
+    again(&kit, &l);
+    kit_tick(&kit);
+    kit.lookup_kms = KIT_FAR;
+    assert_non_null(kms_feature(kit.state, "kms.lookup"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        mcx_err err;
+
+        again(&kit, &l);
+        kit_step(&kit, 1000);
+        l.lie = rows[i].lie;
+        err = kms_find(kit.state, "sip:bob@far.test", kms);
+        if (err != rows[i].err) {
+            fail_msg("lie %d: %s\n%s", (int)l.lie, mcx_err_name(err),
+                     kit.log);
+        }
+        assert_string_equal(kms, err == MCX_OK ? KIT_FAR : "");
+    }
+    l.lie = L_TRUE;
+    /* A refusal: the KMS's, and anybody's. */
+    l.error = &no;
+    again(&kit, &l);
+    kit_step(&kit, 1000);
+    assert_int_equal(kms_find(kit.state, "sip:bob@far.test", kms),
+                     MCX_E_PEER);
+    l.error = NULL;
+    kit.lookup_kms = NULL; /* 404, not signed, for there is no body */
+    again(&kit, &l);
+    assert_int_not_equal(kms_find(kit.state, "sip:bob@far.test", kms),
+                         MCX_E_NO_IDENTITY);
+    kit.lookup_kms = KIT_FAR;
+    /* New keys have come; a look-up under them shows nothing to the client,
+     * and brings none. */
+    offer(&kit, &l, 2);
+    again(&kit, &l);
+    kit_step(&kit, 1000);
+    old = l.now;
+    gets_next(&kit, &l);
+    l.asked = 0;
+    assert_int_equal(kms_find(kit.state, "sip:bob@far.test", kms), MCX_OK);
+    assert_string_equal(l.last_key, l.next.ink.id);
+    assert_int_equal(l.asked, 1);
+    assert_null(strstr(kit.log, "transport keys in use"));
+    /* They were given up, but it has them. */
+    gets_nothing(&kit);
+    l.refused = 0;
+    kit_step(&kit, 3700 * 1000);
+    assert_int_equal(kms_find(kit.state, "sip:bob@far.test", kms), MCX_OK);
+    assert_int_equal(l.refused, 1);
+    assert_string_not_equal(l.last_key, old.ink.id);
+    no_keys_about(&kit, &l.next);
+    end(&kit);
+}
+
 static void
 settings(void **state)
 {
@@ -1157,6 +1232,7 @@ main(void)
         cmocka_unit_test(many_resources),
         cmocka_unit_test(echo),
         cmocka_unit_test(errors),
+        cmocka_unit_test(lookups),
         cmocka_unit_test(settings),
         cmocka_unit_test(damaged),
     };
