@@ -1,6 +1,6 @@
-/* test_ident_oom.c -- every operation with its n-th allocation failing, for
- * all n: MCX_E_NOMEM or success, outputs clean, nothing leaked; and no block
- * goes back to the heap with a secret in it.
+/* test_ident_oom.c -- every operation with its n-th allocation failing, and
+ * those after it or not, for all n: MCX_E_NOMEM or success, outputs clean,
+ * nothing leaked; and no block goes back to the heap with a secret in it.
  *
  * OpenSSL's allocations come through its own hook, ours through the linker's
  * --wrap. */
@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include "test_kit.h"
+#include "ident/signers.h"
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
@@ -15,6 +16,7 @@ void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 
 static long fail_in = -1; /* allocations still to succeed; -1: all */
+static bool once;         /* one fails, not all that follow */
 static long live;         /* OpenSSL's blocks in use                */
 static bool watching;
 
@@ -28,6 +30,7 @@ static bool
 may_allocate(void)
 {
     if (fail_in == 0) {
+        fail_in = once ? -1 : 0;
         return false;
     }
     fail_in -= fail_in > 0;
@@ -203,6 +206,129 @@ do_issue(void)
                                 &env);
 }
 
+/* Each job ends as it would alone: well, or for want of memory; a bad one is
+ * never good.  The batch is out of memory when one of them is. */
+static mcx_err
+do_verify_many(void)
+{
+    enum { N = 9 };
+    struct mcx_eccsi_job job[N];
+    uint8_t bad[129];
+    mcx_err err = MCX_OK;
+    size_t i;
+
+    memcpy(bad, kit->sig, 129);
+    bad[50] ^= 1;
+    for (i = 0; i < N; i++) {
+        job[i] = (struct mcx_eccsi_job){
+            .id = kit_id(kit), .msg = kit_msg(kit),
+            .sig = mcx_bytes(i == 5 ? bad : kit->sig, 129)
+        };
+    }
+    mcx_signers_forget(kit->pub->signers);
+    mcx_eccsi_verify_many(job, N, kit->pub);
+    for (i = 0; i < N; i++) {
+        assert_true(job[i].err == (i == 5 ? MCX_E_AUTH : MCX_OK)
+                    || job[i].err == MCX_E_NOMEM);
+        if (job[i].err == MCX_E_NOMEM) {
+            err = MCX_E_NOMEM;
+            assert_int_equal(job[i].why.reason, MCX_R_MEMORY);
+        }
+    }
+    return err;
+}
+
+static mcx_err
+do_open_many(void)
+{
+    enum { N = 9 };
+    static const struct mcx_ssv zero;
+    struct mcx_sakke_job job[N];
+    uint8_t bad[273];
+    mcx_err err = MCX_OK;
+    size_t i;
+
+    memcpy(bad, kit->enc, 273);
+    bad[270] ^= 1;
+    for (i = 0; i < N; i++) {
+        memset(&job[i], 0x5a, sizeof job[i]);
+        job[i].enc = mcx_bytes(i == 5 ? bad : kit->enc, 273);
+    }
+    mcx_sakke_open_many(job, N, kit->key);
+    for (i = 0; i < N; i++) {
+        assert_true(job[i].err == (i == 5 ? MCX_E_AUTH : MCX_OK)
+                    || job[i].err == MCX_E_NOMEM);
+        assert_memory_equal(&job[i].ssv, job[i].err == MCX_OK ? &ssv : &zero,
+                            sizeof zero);
+        if (job[i].err == MCX_E_NOMEM) {
+            err = MCX_E_NOMEM;
+            assert_int_equal(job[i].why.reason, MCX_R_MEMORY);
+        }
+    }
+    mcx_wipe(job, sizeof job);
+    return err;
+}
+
+/* Without the table it is as it was before: no table, and it verifies. */
+static mcx_err
+do_signer(void)
+{
+    mcx_err err;
+
+    mcx_signers_forget(kit->pub->signers);
+    err = mcx_eccsi_prepare(kit->pub, kit_id(kit), kit->pvt);
+    assert_true(err == MCX_OK || err == MCX_E_NOMEM);
+    return err;
+}
+
+static mcx_err
+do_peer(void)
+{
+    static uint8_t n;
+    uint8_t id[2] = { 7, 0 };
+    uint8_t enc[273];
+    mcx_err err;
+
+    id[1] = n++; /* one that has no table */
+    err = mcx_sakke_prepare(kit->pub, mcx_bytes(id, 2));
+    assert_int_equal(mcx_peers_has(kit->pub->peers, mcx_bytes(id, 2)),
+                     err == MCX_OK);
+    if (err != MCX_OK) {
+        long n_left = fail_in;
+
+        fail_in = -1;
+        assert_int_equal(mcx_sakke_seal(enc, kit->pub, mcx_bytes(id, 2),
+                                        &ssv), MCX_OK);
+        fail_in = n_left;
+    }
+    return err;
+}
+
+/* A key and a KMS that have none of their tables yet. */
+static mcx_err
+do_fresh(void)
+{
+    struct mcx_kms_pub *pub = NULL;
+    struct mcx_user_key *key = NULL;
+    mcx_err err = mcx_kms_pub_new(&pub, mcx_bytes(kit->z, 257),
+                                  mcx_bytes(kit->kpak, 65), NULL);
+    struct mcx_ssv found;
+
+    if (err == MCX_OK) {
+        err = mcx_user_key_new(&key, pub, kit_id(kit), &kit->rsk, &kit->ssk,
+                               kit->pvt, NULL);
+    }
+    if (err == MCX_OK) {
+        err = mcx_user_key_prepare(key);
+    }
+    if (err == MCX_OK) {
+        err = mcx_sakke_open(&found, key, mcx_bytes(kit->enc, 273), NULL);
+    }
+    mcx_user_key_free(key);
+    mcx_kms_pub_free(pub);
+    return err;
+}
+
 static mcx_err
 do_uid(void)
 {
@@ -220,7 +346,9 @@ each_allocation(void **state)
         { "sign", do_sign },     { "pub", do_pub },
         { "master", do_master }, { "issue", do_issue },
         { "seal", do_seal },     { "open", do_open },
-        { "user", do_user },
+        { "user", do_user },     { "verify_many", do_verify_many },
+        { "open_many", do_open_many }, { "signer", do_signer },
+        { "peer", do_peer },     { "fresh", do_fresh },
     };
     size_t i;
 
@@ -241,6 +369,16 @@ each_allocation(void **state)
             assert_int_equal(ERR_peek_error(), 0);
         } while (err == MCX_E_NOMEM);
         assert_true(refused > 0);
+        once = true;
+        for (n = 0; n <= refused; n++) {
+            fail_in = n;
+            err = op[i].run();
+            fail_in = -1;
+            assert_true(err == MCX_OK || err == MCX_E_NOMEM);
+            assert_int_equal(live, before);
+            assert_int_equal(ERR_peek_error(), 0);
+        }
+        once = false;
         print_message("%s: %ld allocations\n", op[i].name, refused);
         assert_int_equal(op[i].run(), MCX_OK);
     }
