@@ -346,6 +346,114 @@ orders(void **state)
     assert_in_range(legal, 0, rounds - 1);
 }
 
+/* The value of the pairing by the reference. */
+static bool
+ref_pair(uint8_t w[128], const uint8_t r[257], const uint8_t k[257])
+{
+    struct mcx_point a, b;
+    struct mcx_fp f;
+    bool ok;
+
+    mcx_fp_init(&f);
+    a = mcx_point_num(&f);
+    b = mcx_point_num(&f);
+    assert_true(mcx_point_read(&f, a, r) && mcx_point_read(&f, b, k));
+    ok = mcx_pairing(&f, w, a, b);
+    assert_int_equal(mcx_fp_status(&f), MCX_OK);
+    mcx_fp_fini(&f);
+    return ok;
+}
+
+/* Points whose coordinates are next to 0 and to p, which no walk from P finds,
+ * of whatever order: on the curve, of order q or not, and with the value that
+ * the portable back-end and the reference give, alone and in lanes; K itself,
+ * its negative and K + T in R's place. */
+static void
+extremes(void **state)
+{
+    enum { N = 24 };
+    const struct mcx_ops *ref = &mcx_ops_portable;
+    static const uint8_t zero[128];
+    uint8_t pt[N][257], key[257], b[128], x[128], w[128], v[128], four[257];
+    uint8_t in[MCX_BATCH][128];
+    bool on_curve[MCX_BATCH], defined[MCX_BATCH], legal[N], d, e;
+    const uint8_t *r[MCX_BATCH];
+    void *lines_ref = mcx_big_new(ref->lines_size);
+    uint64_t k[MCX_W];
+    int i, j, n = 0;
+
+    (void)state;
+    assert_non_null(lines_ref);
+    scalar(b, k);
+    assert_true(mul1(key, tp, k));
+    kit_order_4(four);
+    for (i = 0; n < N - 6; i++) { /* kit_any_point() begins with x + 1 */
+        memset(x, 0, sizeof x);
+        x[127] = (uint8_t)(5 * i);
+        if (i & 1) {
+            kit_sub(x, mcx_sakke_p, x, 128);
+            x[127] -= 5;
+        }
+        kit_any_point(pt[n++], x);
+        if (i % 3 == 2) { /* the other y */
+            kit_sub(pt[n - 1] + 129, mcx_sakke_p, pt[n - 1] + 129, 128);
+        }
+    }
+    memcpy(pt[n++], key, 257);
+    memcpy(pt[n], key, 257);
+    kit_sub(pt[n++] + 129, mcx_sakke_p, key + 129, 128);
+    kit_add_order_2(pt[n++], key);
+    kit_point_add(pt[n++], key, four);
+    memcpy(pt[n++], four, 257);
+    memcpy(pt[n++], base, 257);
+    assert_int_equal(n, N);
+    assert_true(ref->lines(lines_ref, key, work));
+    assert_true(ops->lines(lines, key, work));
+    for (i = 0; i < N; i++) {
+        legal[i] = ref_order_q(pt[i]);
+        assert_true(ops->is_point(pt[i]));
+        assert_int_equal(ops->order_q(pt[i]), legal[i]);
+        assert_true(ref->pair(v, &e, lines_ref, pt[i]));
+        assert_true(ops->pair(w, &d, lines, pt[i]));
+        assert_int_equal(d, e);
+        assert_memory_equal(w, v, 128);
+        if (i % 4 == 0) {
+            assert_int_equal(ref_pair(v, key, pt[i]), d);
+            assert_memory_equal(w, v, 128);
+        }
+        assert_false(ops->mul_is(pt[i], tp, k) != (memcmp(pt[i], key, 257)
+                                                   == 0));
+        /* x one higher or lower, with that y, is no point */
+        memcpy(four, pt[i], 257);
+        four[128] ^= 1;
+        assert_false(ops->is_point(four) || ops->order_q(four));
+        assert_false(ops->pair(w, &d, lines, four));
+        assert_memory_equal(w, zero, 128);
+    }
+    for (i = 0; ops->pair_many && i + MCX_BATCH <= N; i += MCX_BATCH / 2) {
+        for (j = 0; j < MCX_BATCH; j++) {
+            r[j] = pt[i + j];
+        }
+        ops->pair_many(in, on_curve, defined, lines, r, work);
+        for (j = 0; j < MCX_BATCH; j++) {
+            assert_true(ref->pair(v, &e, lines_ref, r[j]));
+            assert_true(on_curve[j]);
+            assert_int_equal(defined[j], e);
+            assert_memory_equal(in[j], v, 128);
+        }
+    }
+    for (i = 0; i < N; i++) { /* as keys */
+        assert_int_equal(ops->lines(lines, pt[i], work), legal[i]);
+        if (legal[i]) {
+            assert_true(ref->lines(lines_ref, pt[i], work));
+            assert_true(ref->pair(v, &e, lines_ref, key));
+            assert_true(ops->pair(w, &d, lines, key));
+            assert_memory_equal(w, v, 128);
+        }
+    }
+    mcx_big_free(lines_ref);
+}
+
 /* TEST RFC 6508 6.1.2: K = [1/(a + z)]P and no other; what the order has to
  * refuse passes. */
 static void
@@ -433,7 +541,7 @@ run(const char *name)
         cmocka_unit_test(pairing),      cmocka_unit_test(other_points),
         cmocka_unit_test(batches),
         cmocka_unit_test(orders),       cmocka_unit_test(equation),
-        cmocka_unit_test(agreement),
+        cmocka_unit_test(extremes),     cmocka_unit_test(agreement),
     };
     int failed;
 
