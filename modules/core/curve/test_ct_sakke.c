@@ -33,6 +33,7 @@ some(void *ctx, void *out, size_t n)
 static void
 fill_key(struct mcx_user_key *key, struct mcx_rsk *rsk)
 {
+    static const uint8_t other[2] = { 5, 6 };
     struct mcx_user_secret *secret = mcx_guard_new(sizeof *secret);
 
     MUST(secret);
@@ -42,6 +43,8 @@ fill_key(struct mcx_user_key *key, struct mcx_rsk *rsk)
     MCX_HIDDEN(secret->rsk.b, sizeof secret->rsk.b);
     MUST(mcx_sakke_check_rsk(key->pub, mcx_user_key_id(key), &secret->rsk)
          == MCX_OK);
+    MUST(mcx_sakke_check_rsk(key->pub, mcx_bytes(other, sizeof other),
+                             &secret->rsk) == MCX_E_AUTH);
     MUST(mcx_sakke_identity(key->point, key->pub, mcx_user_key_id(key))
          == MCX_OK);
     MCX_HIDDEN(secret->rsk.b, sizeof secret->rsk.b);
@@ -51,7 +54,7 @@ fill_key(struct mcx_user_key *key, struct mcx_rsk *rsk)
 static void
 seal_and_open(struct mcx_user_key *key)
 {
-    uint8_t enc[MCX_SAKKE_ENC_SIZE];
+    uint8_t enc[MCX_SAKKE_ENC_SIZE], bad[MCX_SAKKE_ENC_SIZE];
     struct mcx_sakke_job job[MCX_BATCH];
     struct mcx_ssv ssv, back;
     int i;
@@ -69,14 +72,19 @@ seal_and_open(struct mcx_user_key *key)
         MUST(memcmp(&ssv, &back, sizeof ssv) == 0);
         MUST(mcx_sakke_prepare(key->pub, mcx_user_key_id(key)) == MCX_OK);
     }
+    /* Refused, alone and among others: what was found is as secret. */
+    memcpy(bad, enc, sizeof bad);
+    bad[sizeof bad - 1] ^= 1;
+    MUST(mcx_sakke_open(&back, key, mcx_bytes(bad, sizeof bad), NULL)
+         == MCX_E_AUTH);
     for (i = 0; i < MCX_BATCH; i++) {
-        job[i].enc = mcx_bytes(enc, sizeof enc);
+        job[i].enc = mcx_bytes(i == 3 ? bad : enc, sizeof enc);
     }
     mcx_sakke_open_many(job, MCX_BATCH, key);
     for (i = 0; i < MCX_BATCH; i++) {
-        MUST(job[i].err == MCX_OK);
+        MUST(job[i].err == (i == 3 ? MCX_E_AUTH : MCX_OK));
         MCX_PUBLIC(&job[i].ssv, sizeof job[i].ssv);
-        MUST(memcmp(&ssv, &job[i].ssv, sizeof ssv) == 0);
+        MUST(i == 3 || memcmp(&ssv, &job[i].ssv, sizeof ssv) == 0);
     }
 }
 

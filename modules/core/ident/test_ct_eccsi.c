@@ -82,7 +82,7 @@ main(int argc, char **argv)
     uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
     uint8_t pvt[MCX_ECCSI_PT_SIZE];
     struct mcx_kms_master *master;
-    struct mcx_user_key *key;
+    struct mcx_user_key *key, *none;
     struct mcx_kms_pub *pub;
     struct mcx_rsk rsk;
     struct mcx_ssk ssk;
@@ -95,6 +95,8 @@ main(int argc, char **argv)
     issue(&ssk, pvt, master);
     MUST(mcx_user_key_new(&key, pub, mcx_bytes(name, sizeof name), &rsk, &ssk,
                           pvt, NULL) == MCX_OK);
+    MUST(mcx_user_key_new(&none, pub, mcx_bytes(name, sizeof name - 1), &rsk,
+                          &ssk, pvt, NULL) == MCX_E_AUTH);
     env.random = some_hidden;
     sign(key, &env);
     if (argc > 1 && strcmp(argv[1], "leak") == 0) {
