@@ -77,6 +77,7 @@ mcx_kms_master_new(struct mcx_kms_master **out,
     if (err == MCX_OK) {
         mcx_p256()->ops->base_mul(master->kpak, mcx_p256()->g_slow,
                                   master->secret->b + KSAK_AT);
+        mcx_p256_burn();
     }
     if (err != MCX_OK) {
         mcx_kms_master_free(master);

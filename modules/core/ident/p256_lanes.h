@@ -575,9 +575,11 @@ ln_look_up(const struct mcx_p256_point *e, unsigned n, uint64_t d)
 }
 
 /* r = [k]A, 0 < k < q, t->v = 1.  Within a lane a sum never meets its next
- * term, for it is smaller, as in base_mul().  Nor do lanes meet: the digits
- * of a number, none of which is above 2^(w-1), are its only ones, but for a
- * few k of 2^256; with these, and with k = 0, z is 0. */
+ * term, for it is smaller, as in base_mul().  Nor do lanes meet before the
+ * last fold: q has digits in every lane.  There even and odd windows meet when
+ * the digits of k are those of q with every other sign changed; for w = 7 one
+ * k below q has them (test_attack.c), for 4, 5, 6 and 8 none.  With that one,
+ * and with k = 0, z is 0. */
 static void
 ln_base_mul(struct jac *r, const struct mcx_p256_table *t,
             const struct digits *k)

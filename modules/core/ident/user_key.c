@@ -21,6 +21,7 @@ check_pair(bool *fits, struct mcx_user_key *key,
     struct mcx_p256_point y, z;
 
     p->ops->base_mul(have, p->g_slow, key->secret->ssk.b);
+    mcx_p256_burn();
     MCX_PUBLIC(have, sizeof have);
     *fits = mcx_eccsi_y(&y, key->pub, pvt, key->hs)
             && p->ops->read(&z, have) && memcmp(&y, &z, sizeof y) == 0;
