@@ -5,10 +5,11 @@
  *
  * The fixed secrets are those that careless arithmetic is fast on: one, p - 1,
  * the first entry of a table, no sign changed.  Not zero, as an operand of
- * products: multiplying vectors of zeros the AVX-512 units of Zen 5 are about
- * one part in a thousand faster (t of -7 at 500,000 samples), with the same
- * instructions; one, p - 1 and constants show nothing.  That is power and
- * clock, not code, and a secret is zero once in 2^1000. */
+ * products: Zen 5's AVX-512 units multiply vectors of zeros faster, by less
+ * than one part in a thousand (t of -7 at 500,000 samples), with the same
+ * instructions.  That is power and clock, not code (DECISIONS 14), and a
+ * secret is zero once in 2^1000.
+ */
 #include "curve/body.h"
 
 BE_OPS(BE_OPS_NAME, BE_LABEL);
