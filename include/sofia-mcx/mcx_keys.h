@@ -359,7 +359,8 @@ MCX_API mcx_err mcx_seal(uint8_t *out, struct mcx_sealer *sealer,
 MCX_API mcx_err mcx_unseal(uint8_t *out, struct mcx_sealer *sealer,
                            struct mcx_bytes aad,
                            struct mcx_bytes sealed) MCX_MUST_USE;
-/* HMAC-SHA-256 of 'n' parts, each preceded by its size in 8 octets. */
+/* HMAC-SHA-256 of 'n' parts, each preceded by its size in 8 octets.
+ * MCX_E_NOMEM. */
 MCX_API mcx_err mcx_seal_mac(uint8_t out[MCX_SEAL_MAC_SIZE],
                              const struct mcx_seal_key *key,
                              const struct mcx_bytes *parts,

@@ -5,9 +5,10 @@
  * for years.  So the first 12 of 24 make a key of their own, by CMAC of two
  * blocks in counter mode (SP 800-108r1 4.1), and the other 12 are the nonce
  * under it.  This is C2SP's XAES-256-GCM, whose published vector the test
- * has. */
+ * has.  OpenSSL's queue of errors is the thread's and left as it was. */
 #include <config.h>
 #include <limits.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
@@ -58,20 +59,24 @@ mcx_err
 mcx_sealer_new(struct mcx_sealer **out, const struct mcx_seal_key *key)
 {
     struct mcx_sealer *s = calloc(1, sizeof *s);
+    bool ok;
 
     *out = NULL;
     if (!s) {
         return MCX_E_NOMEM;
     }
+    (void)ERR_set_mark();
     s->ecb = EVP_CIPHER_CTX_new();
     s->gcm = EVP_CIPHER_CTX_new();
-    if (!s->ecb || !s->gcm
-        || EVP_EncryptInit_ex(s->ecb, EVP_aes_256_ecb(), NULL, key->b, NULL)
-               != 1
-        || EVP_CIPHER_CTX_set_padding(s->ecb, 0) != 1
-        || EVP_CipherInit_ex(s->gcm, EVP_aes_256_gcm(), NULL, NULL, NULL, 1)
-               != 1
-        || !subkey(s)) {
+    ok = s->ecb && s->gcm
+         && EVP_EncryptInit_ex(s->ecb, EVP_aes_256_ecb(), NULL, key->b, NULL)
+                == 1
+         && EVP_CIPHER_CTX_set_padding(s->ecb, 0) == 1
+         && EVP_CipherInit_ex(s->gcm, EVP_aes_256_gcm(), NULL, NULL, NULL, 1)
+                == 1
+         && subkey(s);
+    (void)ERR_pop_to_mark();
+    if (!ok) {
         mcx_sealer_free(s);
         return MCX_E_NOMEM;
     }
@@ -108,6 +113,7 @@ mcx_seal(uint8_t *out, struct mcx_sealer *sealer, const struct mcx_env *env,
 {
     uint8_t *text = out + MCX_SEAL_NONCE_SIZE, none[BLOCK];
     int n = 0;
+    bool ok;
 
     if (plain.n > INT_MAX || aad.n > INT_MAX) {
         return MCX_E_ARG;
@@ -117,14 +123,17 @@ mcx_seal(uint8_t *out, struct mcx_sealer *sealer, const struct mcx_env *env,
     } else {
         MCX_TRY(env->random(env->ctx, out, MCX_SEAL_NONCE_SIZE));
     }
-    if (!ready(sealer, out, 1)
-        || EVP_EncryptUpdate(sealer->gcm, NULL, &n, aad.p, (int)aad.n) != 1
-        || (plain.n > 0
-            && EVP_EncryptUpdate(sealer->gcm, text, &n, plain.p,
-                                 (int)plain.n) != 1)
-        || EVP_EncryptFinal_ex(sealer->gcm, none, &n) != 1
-        || EVP_CIPHER_CTX_ctrl(sealer->gcm, EVP_CTRL_GCM_GET_TAG,
-                               MCX_SEAL_TAG_SIZE, text + plain.n) != 1) {
+    (void)ERR_set_mark();
+    ok = ready(sealer, out, 1)
+         && EVP_EncryptUpdate(sealer->gcm, NULL, &n, aad.p, (int)aad.n) == 1
+         && (plain.n == 0
+             || EVP_EncryptUpdate(sealer->gcm, text, &n, plain.p,
+                                  (int)plain.n) == 1)
+         && EVP_EncryptFinal_ex(sealer->gcm, none, &n) == 1
+         && EVP_CIPHER_CTX_ctrl(sealer->gcm, EVP_CTRL_GCM_GET_TAG,
+                                MCX_SEAL_TAG_SIZE, text + plain.n) == 1;
+    (void)ERR_pop_to_mark();
+    if (!ok) {
         mcx_wipe(out, plain.n + MCX_SEAL_MORE);
         return MCX_E_INTERNAL;
     }
@@ -137,6 +146,7 @@ mcx_unseal(uint8_t *out, struct mcx_sealer *sealer, struct mcx_bytes aad,
 {
     uint8_t tag[MCX_SEAL_TAG_SIZE], none[BLOCK];
     size_t plain_n;
+    bool ok, whole;
     int n = 0;
 
     if (sealed.n < MCX_SEAL_MORE) {
@@ -147,20 +157,20 @@ mcx_unseal(uint8_t *out, struct mcx_sealer *sealer, struct mcx_bytes aad,
     }
     plain_n = sealed.n - MCX_SEAL_MORE;
     memcpy(tag, sealed.p + MCX_SEAL_NONCE_SIZE + plain_n, sizeof tag);
-    if (!ready(sealer, sealed.p, 0)
-        || EVP_DecryptUpdate(sealer->gcm, NULL, &n, aad.p, (int)aad.n) != 1
-        || (plain_n > 0
-            && EVP_DecryptUpdate(sealer->gcm, out, &n,
-                                 sealed.p + MCX_SEAL_NONCE_SIZE,
-                                 (int)plain_n) != 1)
-        || EVP_CIPHER_CTX_ctrl(sealer->gcm, EVP_CTRL_GCM_SET_TAG,
-                               MCX_SEAL_TAG_SIZE, tag) != 1) {
+    (void)ERR_set_mark();
+    ok = ready(sealer, sealed.p, 0)
+         && EVP_DecryptUpdate(sealer->gcm, NULL, &n, aad.p, (int)aad.n) == 1
+         && (plain_n == 0
+             || EVP_DecryptUpdate(sealer->gcm, out, &n,
+                                  sealed.p + MCX_SEAL_NONCE_SIZE,
+                                  (int)plain_n) == 1)
+         && EVP_CIPHER_CTX_ctrl(sealer->gcm, EVP_CTRL_GCM_SET_TAG,
+                                MCX_SEAL_TAG_SIZE, tag) == 1;
+    whole = ok && EVP_DecryptFinal_ex(sealer->gcm, none, &n) == 1;
+    (void)ERR_pop_to_mark();
+    if (!whole) {
         mcx_wipe(out, plain_n);
-        return MCX_E_INTERNAL;
-    }
-    if (EVP_DecryptFinal_ex(sealer->gcm, none, &n) != 1) {
-        mcx_wipe(out, plain_n);
-        return MCX_E_AUTH;
+        return ok ? MCX_E_AUTH : MCX_E_INTERNAL;
     }
     return MCX_OK;
 }
@@ -169,13 +179,16 @@ mcx_err
 mcx_seal_mac(uint8_t out[MCX_SEAL_MAC_SIZE], const struct mcx_seal_key *key,
              const struct mcx_bytes *parts, size_t n)
 {
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
     char digest[] = "SHA256";
     OSSL_PARAM params[2];
+    EVP_MAC_CTX *ctx;
+    EVP_MAC *mac;
     size_t i, got = 0;
     bool ok;
 
+    (void)ERR_set_mark();
+    mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
     params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
                                                  digest, 0);
     params[1] = OSSL_PARAM_construct_end();
@@ -195,9 +208,10 @@ mcx_seal_mac(uint8_t out[MCX_SEAL_MAC_SIZE], const struct mcx_seal_key *key,
          && got == MCX_SEAL_MAC_SIZE;
     EVP_MAC_CTX_free(ctx);
     EVP_MAC_free(mac);
-    if (!ok) {
+    (void)ERR_pop_to_mark();
+    if (!ok) { /* nothing else can fail there */
         mcx_wipe(out, MCX_SEAL_MAC_SIZE);
-        return MCX_E_INTERNAL;
+        return MCX_E_NOMEM;
     }
     return MCX_OK;
 }
@@ -208,14 +222,18 @@ mcx_seal_scrypt(struct mcx_seal_key *out, struct mcx_bytes passphrase,
                 unsigned p)
 {
     uint64_t most = UINT64_C(1) << 30; /* octets that scrypt may use */
+    bool ok;
 
     mcx_seal_key_wipe(out);
     if (passphrase.n == 0 || log2_n < 1 || log2_n > 24 || r == 0 || p == 0) {
         return MCX_E_ARG;
     }
-    if (EVP_PBE_scrypt((const char *)passphrase.p, passphrase.n, salt.p,
-                       salt.n, UINT64_C(1) << log2_n, r, p, most, out->b,
-                       sizeof out->b) != 1) {
+    (void)ERR_set_mark();
+    ok = EVP_PBE_scrypt((const char *)passphrase.p, passphrase.n, salt.p,
+                        salt.n, UINT64_C(1) << log2_n, r, p, most, out->b,
+                        sizeof out->b) == 1;
+    (void)ERR_pop_to_mark();
+    if (!ok) {
         mcx_seal_key_wipe(out);
         return MCX_E_NOMEM;
     }

@@ -6,6 +6,7 @@
  * integrity values in constant time and wipes what fails. */
 #include <config.h>
 #include <limits.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <sofia-mcx/mcx_keys.h>
@@ -104,8 +105,10 @@ mcx_kw_wrap(uint8_t *out, size_t *out_n, const struct mcx_kw_key *key,
             && (plain.n % STEP != 0 || plain.n < 2 * STEP))) {
         return MCX_E_ARG;
     }
+    (void)ERR_set_mark();
     err = form == MCX_KW_GCM ? gcm_wrap(out, out_n, key, plain, env)
                              : run(out, out_n, key, form, plain, 1);
+    (void)ERR_pop_to_mark();
     if (err != MCX_OK) {
         mcx_wipe(out, plain.n + MCX_KW_MORE);
     }
@@ -127,8 +130,10 @@ mcx_kw_unwrap(uint8_t *out, size_t *out_n, const struct mcx_kw_key *key,
                                                              : 2 * STEP))) {
         return MCX_E_AUTH;
     }
+    (void)ERR_set_mark();
     err = form == MCX_KW_GCM ? gcm_unwrap(out, out_n, key, wrapped)
                              : run(out, out_n, key, form, wrapped, 0);
+    (void)ERR_pop_to_mark();
     if (err != MCX_OK) {
         mcx_wipe(out, wrapped.n);
     }
@@ -140,10 +145,13 @@ mcx_kw_mac(uint8_t out[MCX_KW_MAC_SIZE], const struct mcx_kw_key *key,
            struct mcx_bytes text)
 {
     unsigned n = 0;
+    bool ok;
 
-    if (!HMAC(EVP_sha256(), key->b, (int)sizeof key->b, text.p, text.n, out,
-              &n)
-        || n != MCX_KW_MAC_SIZE) {
+    (void)ERR_set_mark();
+    ok = HMAC(EVP_sha256(), key->b, (int)sizeof key->b, text.p, text.n, out,
+              &n) != NULL;
+    (void)ERR_pop_to_mark();
+    if (!ok || n != MCX_KW_MAC_SIZE) {
         mcx_wipe(out, MCX_KW_MAC_SIZE);
         return MCX_E_INTERNAL;
     }
