@@ -77,7 +77,7 @@ set_up(void)
 {
     static struct mcx_kms_secret secret;
     struct mcx_kms_info info = { .uri = "kms.mcx.test", .root = true,
-                                 .period = { 2592000, 0 } };
+                                 .period = { .length_s = 2592000 } };
     uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
     struct mcx_kms_master *master = NULL;
     struct mcx_kms_pub *pub = NULL;

@@ -15,6 +15,10 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/keys/wrap.c \
 	modules/core/keys/x509.c
 
+# What must be tried without memory, by the headers.
+dist_noinst_SCRIPTS += modules/core/keys/test_oom_list
+TESTS += modules/core/keys/test_oom_list
+
 if HAVE_CMOCKA
 KEYS_TESTS = test_due test_keys test_life test_oom test_replay test_ring \
 	test_seal test_x509
@@ -30,8 +34,8 @@ test_due_LDADD = libident-ref.la $(CORE_TEST_LIBS)
 test_oom_SOURCES = modules/core/keys/test_oom.c
 test_oom_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_oom_LDADD = $(CORE_TEST_LIBS)
-test_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
-	-Wl,--wrap=realloc
+test_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc \
+	-Wl,--wrap=realloc,--wrap=mmap,--wrap=mprotect
 test_keys_SOURCES = modules/core/keys/test_keys.c
 test_keys_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_keys_LDADD = $(CORE_TEST_LIBS)

@@ -7,6 +7,14 @@
 #include <sofia-mcx/mcx_keys.h>
 #include "store.h"
 
+/* Not inlined: the registers that octets go through must not live on over a
+ * call, which may push them. */
+__attribute__((noinline)) static void
+copy(struct mcx_ssv *to, const struct mcx_ssv *from)
+{
+    *to = *from;
+}
+
 /* Copies the octets out, unless the key is wiped or due to be.  A due one is
  * wiped here rather than left for the sweep. */
 static mcx_err
@@ -22,7 +30,7 @@ take(struct mcx_ssv *ssv, struct mcx_key *key)
     if (mcx_life_due(key, mono_ms, unix_ms)) {
         mcx_life_wipe(&gone, key, mcx_life_why(key, unix_ms), unix_ms);
     } else {
-        *ssv = *key->octets;
+        copy(ssv, key->octets);
         err = MCX_OK;
     }
     (void)pthread_mutex_unlock(&keys->lock);

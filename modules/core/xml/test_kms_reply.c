@@ -234,7 +234,7 @@ only(void **state)
     struct mcx_kms_doc doc = { .user_uri = USER, .kms_uri = KMS,
                                .client_req_url = URL,
                                .time_unix_ms = NOW };
-    struct mcx_kms_info info = { .uri = KMS, .period = { 3600, 0 },
+    struct mcx_kms_info info = { .uri = KMS, .period = { .length_s = 3600 },
                                  .root = true };
     struct mcx_kms_keyset *sets = calloc(2, sizeof *sets);
     uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
