@@ -191,6 +191,36 @@ do_open_csk(void)
     assert_int_equal(mcx_mikey_open(&km, &m, &how, NULL), MCX_OK);
 }
 
+/* Eight at once, of a signer who is known. */
+static void
+do_open_csk_8(void)
+{
+    static struct mcx_mikey_msg m[8];
+    static struct mcx_key_msg km[8];
+    static uint8_t octets[8][ROOM];
+    static size_t n[8];
+    struct mcx_build plan_csk = plan(MCX_KIND_CSK, ALICE, PF);
+    struct mcx_open how = rules(PF, ALICE);
+    struct mcx_open_job job[8];
+    int i;
+
+    for (i = 0; i < 8; i++) {
+        if (n[i] == 0) { /* the first time, which does not count */
+            n[i] = ROOM;
+            assert_int_equal(mcx_mikey_build(octets[i], &n[i], NULL,
+                                             &plan_csk, NULL), MCX_OK);
+        }
+        assert_int_equal(mcx_mikey_parse(&m[i], mcx_bytes(octets[i], n[i]),
+                                         NULL), MCX_OK);
+        job[i] = (struct mcx_open_job){ .msg = &m[i], .how = &how,
+                                        .out = &km[i] };
+    }
+    mcx_mikey_open_many(job, 8);
+    for (i = 0; i < 8; i++) {
+        assert_int_equal(job[i].err, MCX_OK);
+    }
+}
+
 static const struct bench_row row[] = {
     { "mm", do_mm, 500, 1 },
     { "r1k", do_r1k, 5, 1 },
@@ -206,6 +236,7 @@ static const struct bench_row row[] = {
     { "eccsi_verify_known", do_verify_known, 5, 1 },
     { "imessage_build_csk", do_build_csk, 2, 1 },
     { "imessage_open_csk", do_open_csk, 2, 1 },
+    { "imessage_open_csk_8", do_open_csk_8, 1, 2 },
 };
 enum { N_ROWS = sizeof row / sizeof row[0] };
 

@@ -1,7 +1,8 @@
 /* bench_scale.c -- what make bench says beyond single operations, for the
  * back-end that MCX_CPU names: messages opened per second by one and by two
- * threads, and the memory that an own identity (before and after it first
- * opens), a peer, a signer and a KMS keep.
+ * threads, those of a registration storm one by one and eight at once (every
+ * signer a new one), and the memory that an own identity (before and after it
+ * first opens), a peer, a signer and a KMS keep.
  *
  *   bench-scale [SECONDS]
  *
@@ -22,9 +23,10 @@
 #include <cmocka.h>
 #include "ident/objects.h"
 #include "ident/shared.h"
+#include "ident/signers.h"
 #include "mikey/test_world.h"
 
-enum { MANY = 8, SIGNERS = 256, THREADS = 2, ROUNDS = 5 };
+enum { MANY = 8, SIGNERS = 256, THREADS = 2, ROUNDS = 5, STORM = 32 };
 
 static uint8_t message[ROOM];
 static size_t message_n;
@@ -130,6 +132,86 @@ threads(void)
     figure("opens_2_threads_cpu", "per_cpu_second", best[2].cpu);
 }
 
+/* ---- a registration storm ---------------------------------------------- */
+
+/* One message of a client each. */
+static struct {
+    char from[40];
+    uint8_t octets[ROOM];
+    struct mcx_mikey_msg msg;
+    struct mcx_open how;
+} client[STORM];
+
+static void
+gather(void)
+{
+    int i;
+
+    for (i = 0; i < STORM; i++) {
+        struct mcx_build how = plan(MCX_KIND_CSK, client[i].from, PF);
+        struct mcx_bytes b;
+
+        (void)snprintf(client[i].from, sizeof client[i].from,
+                       "sip:client%d@mc.example.org", i);
+        give(w.ring, client[i].from, w.no);
+        b = build(client[i].octets, &how, NULL);
+        assert_int_equal(mcx_mikey_parse(&client[i].msg, b, NULL), MCX_OK);
+        client[i].how = rules(PF, client[i].from);
+    }
+}
+
+/* All of them, 'n' at once, of signers not seen before: messages per second
+ * of processor time. */
+static double
+open_storm(int n)
+{
+    static struct mcx_key_msg km[MANY];
+    struct mcx_open_job job[MANY];
+    double start;
+    int i, j;
+
+    mcx_signers_forget(w.pub->signers);
+    start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    for (i = 0; i < STORM; i += n) {
+        for (j = 0; j < n; j++) {
+            job[j] = (struct mcx_open_job){ .msg = &client[i + j].msg,
+                                            .how = &client[i + j].how,
+                                            .out = &km[j] };
+        }
+        mcx_mikey_open_many(job, (size_t)n);
+        for (j = 0; j < n; j++) {
+            assert_int_equal(job[j].err, MCX_OK);
+        }
+    }
+    return STORM / (seconds_of(CLOCK_THREAD_CPUTIME_ID) - start);
+}
+
+static void
+storm(void)
+{
+    static const struct { const char *name; int n; } way[] = {
+        { "opens_storm_1_by_1", 1 },
+        { "opens_storm_8_at_once", MANY },
+    };
+    double best[2] = { 0 };
+    int i, j;
+
+    gather();
+    (void)open_storm(1); /* tables that are made at first use are made */
+    for (i = 0; i < ROUNDS; i++) {
+        for (j = 0; j < 2; j++) {
+            double now = open_storm(way[j].n);
+
+            best[j] = now > best[j] ? now : best[j];
+        }
+    }
+    for (j = 0; j < 2; j++) {
+        figure(way[j].name, "per_cpu_second", best[j]);
+    }
+}
+
+/* ---- memory ------------------------------------------------------------ */
+
 /* Octets of the resident set, without what is free in it. */
 static double
 resident(void)
@@ -233,6 +315,7 @@ main(int argc, char **argv)
     (void)world_up(NULL);
     memory();
     threads();
+    storm();
     (void)world_down(NULL);
     return 0;
 }

@@ -221,8 +221,8 @@ open_batch(struct mcx_sakke_job *job, const struct mcx_user_key *key, int n,
     mcx_wipe(w, sizeof w);
 }
 
-/* Two batched cost what two alone do: fewer go alone. */
-enum { BATCH_MIN = 4 };
+/* Five batched cost what five alone do: fewer go alone. */
+enum { BATCH_MIN = 5 };
 
 void
 mcx_sakke_open_many(struct mcx_sakke_job *job, size_t n,
