@@ -175,7 +175,7 @@ write_external(void)
     struct mcx_kms_doc doc = { .user_uri = PLAIN, .kms_uri = FAR,
                                .client_req_url = "https://x/",
                                .time_unix_ms = NOW * 1000 };
-    struct mcx_kms_info info = { .uri = FAR, .period = { 3600, 0 },
+    struct mcx_kms_info info = { .uri = FAR, .period = { .length_s = 3600 },
                                  .n_domains = 1 };
     uint8_t z[MCX_SAKKE_PT_SIZE], kpak[MCX_ECCSI_PT_SIZE];
     struct mcx_kms_master *master;
@@ -283,8 +283,8 @@ make_request(size_t i)
 static int
 begin(void **state)
 {
-    struct mcx_kms_info info = { .uri = "kms.test", .period = { 3600, 0 },
-                                 .root = true };
+    struct mcx_kms_info info = { .uri = "kms.test", .root = true,
+                                 .period = { .length_s = 3600 } };
     struct kms_lock lock = { .key_file = path_key };
 
     (void)state;
