@@ -31,7 +31,10 @@ enum how {
     HOW_SILENT,   /* takes the request and says nothing    */
     HOW_REDIRECT, /* 302 to itself                         */
     HOW_HEADERS,  /* headers without end                   */
-    HOW_ENDLESS   /* a body without end and without length */
+    HOW_ENDLESS,  /* a body without end and without length */
+    HOW_RAW,      /* server.raw, and the end of the connection */
+    HOW_CUT,      /* the answer up to server.cut, head and all */
+    HOW_AGAIN     /* server.raw without end                */
 };
 enum cert { CERT_GOOD, CERT_EXPIRED, CERT_SELF, CERT_NAME, CERT_OTHER_CA,
             CERTS };
@@ -44,6 +47,9 @@ static struct {
     pthread_mutex_t lock; /* of the script */
     enum how how;
     struct kit *kit;
+    const char *raw;
+    size_t cut;
+    bool chunked; /* HOW_CUT: 2 chunks, and not a length */
     unsigned accepted, posts;
     char head[4096]; /* of the last request */
 } server = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -241,6 +247,27 @@ wait_for(SSL *ssl, int ms)
     (void)poll(&p, 1, ms);
 }
 
+/* Head and body up to an octet, then the end, without the farewell of TLS. */
+static void
+put_cut(SSL *ssl, const char *head, const char *xml, size_t xml_n)
+{
+    size_t room = xml_n + 512, n;
+    char *all = malloc(room);
+
+    assert_non_null(all);
+    if (server.chunked) {
+        n = (size_t)snprintf(all, room, "HTTP/1.1 200 X\r\nTransfer-Encoding: "
+                             "chunked\r\n\r\n%zx\r\n%.*s\r\n%zx\r\n%s\r\n"
+                             "0\r\n\r\n", xml_n / 2, (int)(xml_n / 2), xml,
+                             xml_n - xml_n / 2, xml + xml_n / 2);
+    } else {
+        n = (size_t)snprintf(all, room, "%s%.*s", head, (int)xml_n, xml);
+    }
+    put(ssl, all, server.cut < n ? server.cut : n);
+    SSL_set_quiet_shutdown(ssl, 1);
+    free(all);
+}
+
 /* Answers one request; false: the connection is done with. */
 static bool
 answer_one(SSL *ssl)
@@ -265,6 +292,21 @@ answer_one(SSL *ssl)
     case HOW_FULL:
         put(ssl, head, strlen(head));
         put(ssl, xml, xml_n);
+        break;
+    case HOW_RAW:
+        put(ssl, server.raw, strlen(server.raw));
+        break;
+    case HOW_CUT:
+        put_cut(ssl, head, xml, xml_n);
+        break;
+    case HOW_AGAIN:
+        for (int i = 0; i < 1000000 && !stopped(); i++) {
+            int k = (int)strlen(server.raw);
+
+            if (SSL_write(ssl, server.raw, k) <= 0) {
+                break;
+            }
+        }
         break;
     case HOW_HALF:
         put(ssl, head, strlen(head));
@@ -615,6 +657,206 @@ bad_answers(void **state)
     }
 }
 
+/* Answers that another client would take for something: nothing is taken, no
+ * other place is asked, nothing is unpacked, in bounded time. */
+static void
+strange_answers(void **state)
+{
+#define TO(to)                                                                \
+    "HTTP/1.1 302 X\r\nLocation: " to "\r\nContent-Length: 0\r\n\r\n"
+#define OK_XML "<KmsResponse/>"
+    static const struct {
+        const char *raw;
+        bool again;
+    } rows[] = {
+        { TO("http://127.0.0.1:9/"), false },
+        { TO("file:///etc/passwd"), false },
+        { TO("//localhost:9/"), false },
+        { TO("gopher://127.0.0.1:9/x"), false },
+        { "HTTP/1.1 301 X\r\nLocation: /keymanagement/identity/v1/init\r\n"
+          "Content-Length: 0\r\n\r\n", false },
+        { "HTTP/1.1 307 X\r\nLocation: init\r\nContent-Length: 0\r\n\r\n",
+          false },
+        { "HTTP/1.1 200 X\r\nRefresh: 0; url=http://127.0.0.1:9/\r\n"
+          "Alt-Svc: h2=\"127.0.0.1:9\"\r\nContent-Length: 0\r\n\r\n",
+          false },
+        { "HTTP/1.1 401 X\r\nWWW-Authenticate: Basic realm=x\r\n"
+          "Content-Length: 0\r\n\r\n", false },
+        { "HTTP/1.1 401 X\r\nWWW-Authenticate: Negotiate\r\n"
+          "Content-Length: 0\r\n\r\n", false },
+        { "HTTP/1.1 407 X\r\nProxy-Authenticate: NTLM\r\n"
+          "Content-Length: 0\r\n\r\n", false },
+        { "HTTP/1.1 204 X\r\n\r\n", false },
+        { "HTTP/1.1 304 X\r\n\r\n", false },
+        { "HTTP/1.1 206 X\r\nContent-Range: bytes 0-1/9\r\n"
+          "Content-Length: 2\r\n\r\n<a", false },
+        { "HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+          "PRI * HTTP/2.0\r\n\r\n", false },
+        { "<KmsResponse/>\n", false }, /* HTTP/0.9 */
+        { "HTTP/2 200\r\n\r\n<KmsResponse/>", false },
+        { "ICY 200 OK\r\n\r\n<KmsResponse/>", false },
+        { "HTTP/1.1 200 X\r\nContent-Encoding: gzip\r\nContent-Length: 14"
+          "\r\n\r\n" OK_XML, false },
+        { "HTTP/1.1 200 X\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+          "e\r\n" OK_XML "\r\n0\r\n\r\n", false },
+        { "HTTP/1.1 200 X\r\nContent-Length: 99999999999\r\n\r\n<a/>",
+          false },
+        { "HTTP/1.1 200 X\r\nContent-Length: -1\r\n\r\n<a/>", false },
+        { "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "FFFFFFFFFFFFFFFFF\r\n<a/>", false },
+        { "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "-4\r\n<a/>\r\n0\r\n\r\n", false },
+        { "HTTP/1.1 999999999999 X\r\n\r\n", false },
+        { "HTTP/1.1 100 Continue\r\n\r\n", true },
+        { "HTTP/1.1 103 X\r\nLink: </a>\r\n\r\n", true },
+        { "Set-Cookie: a=b\r\n", true },
+    };
+#undef TO
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kit kit;
+        double t = seconds_now();
+
+        server.raw = rows[i].raw;
+        begin(&kit, new_ctx(CERT_GOOD), rows[i].again ? HOW_AGAIN : HOW_RAW);
+        kit.token = KIT_TOKEN;
+        file_option(&kit, "token-file", "token");
+        run(&kit);
+        t = seconds_now() - t;
+        if (kit.counted_failed != 1 || kit_n_keys(&kit) != 0 || t > 6
+            || server.posts != 1) {
+            fail_msg("row %zu: %u failures, %u requests, %.1f s\n%s", i,
+                     kit.counted_failed, server.posts, t, kit.log);
+        }
+        end(&kit);
+    }
+}
+
+/* The connection ends at every octet of an answer: there is no prefix of one
+ * that brings a key, and nothing but the whole. */
+static void
+cut_everywhere(void **state)
+{
+    (void)state;
+    for (int chunked = 0; chunked < 2; chunked++) {
+        struct kit kit;
+        unsigned step = 1;
+
+        server.chunked = chunked;
+        server.cut = 0;
+        begin(&kit, new_ctx(CERT_GOOD), HOW_CUT);
+        run(&kit);
+        while (kit.n_init < 4000 && kit_n_keys(&kit) == 0) {
+            size_t n_kms;
+
+            mcx_ring_count(kit.ring, &n_kms, NULL);
+            if (n_kms > 0) {
+                break; /* whole: the certificate came */
+            }
+            assert_true(kit.counted_failed > 0);
+            kit_step(&kit, 900000);
+            step = server.cut > 200 && server.cut < 1300 ? 37 : 1;
+            pthread_mutex_lock(&server.lock);
+            server.cut += step;
+            pthread_mutex_unlock(&server.lock);
+            kit.n_init = 0;
+            kit_tick(&kit);
+        }
+        /* Not before its last octet. */
+        assert_true(server.cut > 1300);
+        assert_int_equal(kit_n_keys(&kit), 0);
+        set_how(HOW_FULL);
+        kit_step(&kit, 900000);
+        kit_tick(&kit);
+        assert_true(kit_has(&kit, kit_period(&kit)));
+        end(&kit);
+    }
+}
+
+/* The environment of a developer, and a key that is encrypted: the keys of the
+ * connection go into no file, nobody is asked at the terminal. */
+static void
+no_key_log(void **state)
+{
+    struct kit kit;
+    char path[128];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/keylog", dir);
+    assert_int_equal(setenv("SSLKEYLOGFILE", path, 1), 0);
+    /* Read once, when libcurl begins. */
+    begin(&kit, new_ctx(CERT_GOOD), HOW_FULL);
+    run(&kit);
+    assert_true(kit_has(&kit, kit_period(&kit)));
+    end(&kit);
+    unsetenv("SSLKEYLOGFILE");
+    {
+        FILE *f = fopen(path, "r");
+
+        if (f) {
+            assert_int_equal(fgetc(f), EOF);
+            fclose(f);
+            unlink(path);
+        }
+    }
+}
+
+/* OpenSSL catches signals while it asks, SIGALRM too; the end of its input
+ * lets it go. */
+static void *
+close_soon(void *arg)
+{
+    struct timespec t = { 8, 0 };
+
+    nanosleep(&t, NULL);
+    close(*(int *)arg);
+    return NULL;
+}
+
+static void
+no_passphrase_asked(void **state)
+{
+    SSL_CTX *ctx = new_ctx(CERT_GOOD);
+    struct kit kit;
+    pthread_t thread;
+    char path[128];
+    double t;
+    FILE *f;
+    int in[2], was;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/locked.pem", dir);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(PEM_write_X509(f, client.cert), 1);
+    assert_int_equal(PEM_write_PKCS8PrivateKey(f, client.key,
+                                               EVP_aes_256_cbc(), "secret", 6,
+                                               NULL, NULL), 1);
+    fclose(f);
+    /* Without a terminal OpenSSL asks standard input. */
+    assert_int_equal(pipe(in), 0);
+    was = dup(0);
+    assert_int_equal(dup2(in[0], 0), 0);
+    assert_int_equal(pthread_create(&thread, NULL, close_soon, &in[1]), 0);
+    begin(&kit, ctx, HOW_FULL);
+    file_option(&kit, "cert-file", "locked.pem");
+    t = seconds_now();
+    run(&kit);
+    t = seconds_now() - t;
+    assert_int_equal(kit.counted_failed, 1);
+    assert_int_equal(server.posts, 0);
+    end(&kit);
+    assert_int_equal(dup2(was, 0), 0);
+    close(was);
+    close(in[0]);
+    unlink(path);
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
+    assert_true(t < 6);
+    close(in[1]);
+}
+
 /* Lies and statuses come the same way over the wire. */
 static void
 lies(void **state)
@@ -843,7 +1085,11 @@ main(void)
         cmocka_unit_test(old_tls),
         cmocka_unit_test(ca_files),
         cmocka_unit_test(client_certificate),
+        cmocka_unit_test(no_key_log),
+        cmocka_unit_test(no_passphrase_asked),
         cmocka_unit_test(bad_answers),
+        cmocka_unit_test(strange_answers),
+        cmocka_unit_test(cut_everywhere),
         cmocka_unit_test(lies),
         cmocka_unit_test(stops),
         cmocka_unit_test(nobody_there),
