@@ -42,6 +42,7 @@
 #include <sofia-mcx/mcx_config.h>
 #include <sofia-mcx/mcx_env.h>
 #include <sofia-mcx/mcx_err.h>
+#include <sofia-mcx/mcx_gktp.h>
 #include <sofia-mcx/mcx_ident.h>
 #include <sofia-mcx/mcx_keymgmt.h>
 #include <sofia-mcx/mcx_keys.h>

@@ -3,6 +3,7 @@
  * sets were good; a redirect response that is read can be written, and reads
  * back the same. */
 #include <config.h>
+#include <sofia-mcx/mcx_gktp.h>
 #include <sofia-mcx/mcx_kms.h>
 #include "fuzz.h"
 
@@ -39,6 +40,39 @@ redirect(struct mcx_bytes xml)
     krr.has_signature = false;
     FUZZ_HOLDS(mcx_bytes_eq(mcx_bytes(&krr, sizeof krr),
                             mcx_bytes(&again, sizeof again)));
+    mcx_kms_text_free(out, n);
+}
+
+/* Messages that are read are written, and read again. */
+static void
+group_keys(struct mcx_bytes xml)
+{
+    static struct mcx_gktp item[MCX_GKTP_MAX];
+    struct mcx_gktps *doc = NULL, *again = NULL;
+    struct mcx_text text = { "" };
+    char *out = NULL;
+    size_t n = 0, i, good = 0;
+
+    if (mcx_gktp_read(&doc, xml, &text) != MCX_OK) {
+        FUZZ_HOLDS(!doc && text.s[0] != '\0');
+        return;
+    }
+    for (i = 0; i < mcx_gktp_count(doc); i++) {
+        const struct mcx_gktp *g = mcx_gktp_at(doc, i);
+
+        FUZZ_HOLDS((g->err == MCX_OK) == (g->mikey.n > 0));
+        FUZZ_HOLDS(g->mikey.n <= MCX_MIKEY_MAX);
+        (void)mcx_gktp_names(g->id, 0x0df9bc39);
+        if (g->err == MCX_OK && g->id[0]) {
+            item[good++] = *g;
+        }
+    }
+    FUZZ_HOLDS(mcx_gktp_write(&out, &n, item, good) == MCX_OK);
+    FUZZ_HOLDS(n > MCX_GKTP_XML_MAX
+               || mcx_gktp_read(&again, mcx_bytes(out, n), &text) == MCX_OK);
+    FUZZ_HOLDS(!again || mcx_gktp_count(again) == good);
+    mcx_gktp_free(again);
+    mcx_gktp_free(doc);
     mcx_kms_text_free(out, n);
 }
 
@@ -79,6 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     env.log = no_log;
     (void)(mcx_mcinfo_read(&info, mcx_bytes(data, n), &why) == MCX_OK);
+    group_keys(mcx_bytes(data, n));
     redirect(mcx_bytes(data, n));
     question_and_answer(mcx_bytes(data, n));
     if (mcx_ring_new(&ring, &env) != MCX_OK) {

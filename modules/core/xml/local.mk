@@ -1,6 +1,8 @@
 # modules/core/xml: KMS messages, mcptt-info, poc-settings.  The only folder
 # that sees libxml2 and xmlsec1.  Floor 3: stands on ident and the ring.
 libmcx_core_all_la_SOURCES += \
+	modules/core/xml/gktp.c \
+	modules/core/xml/gktp_take.c \
 	modules/core/xml/kms_read.c \
 	modules/core/xml/kms_reply.c \
 	modules/core/xml/kms_request.c \
@@ -18,6 +20,11 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/xml/tree.h
 
 if HAVE_CMOCKA
+check_PROGRAMS += test_gktp
+TESTS += test_gktp
+test_gktp_SOURCES = modules/core/xml/test_gktp.c
+test_gktp_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_gktp_LDADD = $(CORE_TEST_LIBS)
 check_PROGRAMS += test_kms_reply
 TESTS += test_kms_reply
 test_kms_reply_SOURCES = modules/core/xml/test_kms_reply.c

@@ -10,6 +10,7 @@
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 #include <libxml/uri.h>
+#include <sofia-mcx/mcx_gktp.h>
 #include "tree.h"
 
 static const char NS_KMS[] = "urn:3gpp:ns:mcsecKMSInterface:1.0";
@@ -127,7 +128,40 @@ keep(char *out, size_t room, const char *from, size_t n)
     out[n] = '\0';
 }
 
+/* libxml2 hands an '&' in a value over as "&#38;". */
 static void
+mend_amp(char *s)
+{
+    char *to = s;
+
+    while (*s) {
+        bool is_amp = strncmp(s, "&#38;", 5) == 0;
+
+        *to++ = *s;
+        s += is_amp ? 5 : 1;
+    }
+    *to = '\0';
+}
+
+/* One of any size. */
+static bool
+keep_long(char **out, const char *from, size_t n)
+{
+    char *p = malloc(n + 1);
+
+    if (!p) {
+        return false;
+    }
+    memcpy(p, from, n);
+    p[n] = '\0';
+    mend_amp(p);
+    free(*out);
+    *out = p;
+    return true;
+}
+
+/* False: no memory. */
+static bool
 keep_attributes(struct mcx_xml *x, const xmlChar **attr, int n)
 {
     int i;
@@ -146,6 +180,15 @@ keep_attributes(struct mcx_xml *x, const xmlChar **attr, int n)
             keep(x->cache_num, sizeof x->cache_num, value, value_n);
         } else if (!uri && strcmp(name, "Id") == 0) {
             keep(x->id, sizeof x->id, value, value_n);
+        } else if (!uri && strcmp(name, "id") == 0) {
+            keep(x->id_lower, sizeof x->id_lower, value, value_n);
+            mend_amp(x->id_lower);
+        } else if (!uri && strcmp(name, "activationtime") == 0) {
+            keep(x->activation, sizeof x->activation, value, value_n);
+        } else if (!uri && strcmp(name, "temporary-MCPTT-group-ID") == 0) {
+            if (!keep_long(&x->group, value, value_n)) {
+                return false;
+            }
         } else if (!uri && strcmp(name, "Algorithm") == 0) {
             keep(x->algorithm, sizeof x->algorithm, value, value_n);
         } else if (uri && strcmp(uri, NS_XSI) == 0
@@ -159,6 +202,7 @@ keep_attributes(struct mcx_xml *x, const xmlChar **attr, int n)
             keep(x->xsi_type, sizeof x->xsi_type, value, value_n);
         }
     }
+    return true;
 }
 
 /* Canonical XML 1.0 1.3 has no form for it, and libxml2 would print it. */
@@ -217,6 +261,7 @@ on_start(void *user, const xmlChar *name, const xmlChar *prefix,
             : strcmp((const char *)uri, MCX_NS_KRR) == 0 ? MCX_XML_NS_KRR
             : strcmp((const char *)uri, MCX_NS_KRR_MORE) == 0
                 ? MCX_XML_NS_KRR_MORE
+            : strcmp((const char *)uri, MCX_NS_GKTP) == 0 ? MCX_XML_NS_GKTP
             : strcmp((const char *)uri, NS_KMS) == 0 ? MCX_XML_NS_KMS
             : strcmp((const char *)uri, MCX_NS_MCPTT_INFO) == 0
                 ? MCX_XML_NS_MCINFO
@@ -229,7 +274,9 @@ on_start(void *user, const xmlChar *name, const xmlChar *prefix,
     while (x->at > 0 && r->base[x->at] != '<') {
         x->at--;
     }
-    keep_attributes(x, attr, n_attr);
+    if (!keep_attributes(x, attr, n_attr)) {
+        stop(user, MCX_R_MEMORY, "out of memory");
+    }
     x->parent = r->top;
     if (!r->top) {
         r->root = x;
@@ -324,6 +371,7 @@ free_nodes(struct mcx_xml *newest)
             mcx_wipe(newest->text, newest->text_room);
             free(newest->text);
         }
+        free(newest->group);
         free(newest);
         newest = older;
     }

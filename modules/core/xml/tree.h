@@ -21,6 +21,7 @@ enum {
 
 enum mcx_xml_ns {
     MCX_XML_NS_NONE,
+    MCX_XML_NS_GKTP,
     MCX_XML_NS_KRR,
     MCX_XML_NS_KRR_MORE,
     MCX_XML_NS_KMS,
@@ -51,6 +52,10 @@ struct mcx_xml {
     char cache_num[MCX_XML_ATTR_MAX]; /* attribute "CacheNum"            */
     char id[MCX_XML_ATTR_MAX];        /* attribute "Id"              */
     char algorithm[MCX_XML_ATTR_MAX]; /* attribute "Algorithm"       */
+    char id_lower[MCX_XML_ATTR_MAX];   /* attribute "id"             */
+    char activation[MCX_XML_ATTR_MAX]; /* attribute "activationtime" */
+    char *group; /* attribute "temporary-MCPTT-group-ID", of any size, or
+                    NULL */
     struct mcx_xml *parent, *first, *last, *next;
     struct mcx_xml *older; /* every node of the document, for freeing    */
 };
