@@ -405,6 +405,213 @@ key_files(void **state)
         MCX_E_CONFIG);
 }
 
+#define WITH_EXP(exp)                                                         \
+    "{\"iss\":\"idms\",\"aud\":\"kms.test\",\"sub\":\"sip:ada@mc.test\","     \
+    "\"scope\":\"" KMS_SCOPE "\",\"exp\":" exp "}"
+#define WITH_AUD(aud)                                                         \
+    "{\"iss\":\"idms\",\"sub\":\"sip:ada@mc.test\",\"scope\":\"" KMS_SCOPE     \
+    "\",\"exp\":1800000060,\"aud\":" aud "}"
+#define WITH_SUB(sub)                                                         \
+    "{\"iss\":\"idms\",\"aud\":\"kms.test\",\"scope\":\"" KMS_SCOPE            \
+    "\",\"exp\":1800000060,\"sub\":" sub "}"
+
+/* Claims under a good signature that an issuer ought not to make, and that
+ * somebody may get it to make. */
+static void
+odd_claims(void **state)
+{
+    static const char h[] = "{\"alg\":\"ES256\"}";
+    static const struct {
+        const char *claims, *word;
+    } rows[] = {
+        { WITH_EXP("-1"), "expired" },
+        { WITH_EXP("-1e300"), "expired" },
+        { WITH_EXP("0"), "expired" },
+        { WITH_EXP("1799999995"), "expired" },
+        { WITH_EXP("1e400"), "claims" },
+        { WITH_EXP("NaN"), "claims" },
+        { WITH_EXP("Infinity"), "claims" },
+        { WITH_EXP("99999999999999999999999999"), "claims" },
+        { WITH_EXP("\"1800000060\""), "expiry" },
+        { WITH_EXP("true"), "expiry" },
+        { WITH_EXP("null"), "expiry" },
+        { WITH_EXP("[1800000060]"), "expiry" },
+        { WITH_EXP("{}"), "expiry" },
+        { WITH_EXP("1800000060,\"exp\":1"), "claims" },
+        { WITH_EXP("1800000060,\"nbf\":true"), "not-before" },
+        { WITH_EXP("1800000060,\"nbf\":1e300"), "not-before" },
+        { WITH_AUD("\"kms.test \""), "audience" },
+        { WITH_AUD("\"KMS.test\""), "audience" },
+        { WITH_AUD("\"kms.test,x\""), "audience" },
+        { WITH_AUD("\"kms.test\\u0000x\""), "claims" },
+        { WITH_AUD("[]"), "audience" },
+        { WITH_AUD("[[\"kms.test\"]]"), "audience" },
+        { WITH_AUD("null"), "audience" },
+        { WITH_AUD("true"), "audience" },
+        { WITH_AUD("{\"0\":\"kms.test\"}"), "audience" },
+        { WITH_SUB("null"), "subject" },
+        { WITH_SUB("[\"sip:ada@mc.test\"]"), "subject" },
+        { WITH_SUB("7"), "subject" },
+        { WITH_SUB("\"sip:a\\nb@m\""), "subject" },
+        { WITH_SUB("\"sip:a\\u0085b@m\""), "subject" },
+        { WITH_SUB("\"sip:a\\u009b31m@m\""), "subject" },
+        { WITH_SUB("\"sip:a\\uffff@m\""), "subject" },
+        { WITH_SUB("\"sip:a\\ud800@m\""), "claims" },
+        { WITH_SUB("\"sip:a\xff@m\""), "claims" },
+        { WITH_SUB("\"sip:a\xc0\xa0@m\""), "claims" },
+        { WITH_SUB("\"sip:ada@mc.test\",\"sub\":\"sip:bob@mc.test\""),
+          "claims" },
+        { "{\"iss\":\"idms\"} {}", "claims" },
+        { "", "claims" },
+    };
+    char deep[4096];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        refused(h, rows[i].claims, rows[i].word);
+    }
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    deep[3000] = '\0';
+    refused(h, deep, "claims");
+    refused(deep, CLAIMS(""), "header");
+}
+
+/* What a token says of its key is a name, and nothing is fetched for it. */
+static void
+odd_headers(void **state)
+{
+    static const struct {
+        const char *header, *word;
+    } rows[] = {
+        { "{\"alg\":\"ES256\",\"crit\":[]}", "crit" },
+        { "{\"alg\":\"ES256\",\"crit\":null}", "crit" },
+        { "{\"alg\":\"ES256\",\"b64\":false,\"crit\":[\"b64\"]}", "crit" },
+        { "{\"alg\":\"ES256\",\"kid\":null}", "key" },
+        { "{\"alg\":\"ES256\",\"kid\":[\"a\"]}", "key" },
+        { "{\"alg\":\"ES256 \"}", "algorithm" },
+        { "{\"alg\":\"es256\"}", "algorithm" },
+        { "{\"alg\":[\"ES256\"]}", "algorithm" },
+        { "{\"alg\":null}", "algorithm" },
+        { "{\"ALG\":\"ES256\"}", "algorithm" },
+        { "{\"alg\":\"HS256\",\"jwk\":{\"kty\":\"oct\",\"k\":\"AA\"}}",
+          "algorithm" },
+        { "{\"alg\":\"ES256\",\"typ\":\"\"}", "type" },
+        { "{\"alg\":\"ES256\",\"typ\":null}", "type" },
+    };
+    struct kms_token_keys *keys = NULL;
+    static const char *const kids[] = {
+        "other", "", "../../dev/null", "a' OR '1'='1", "one\\u0000", "ONE",
+        "one "
+    };
+    char header[256], *t;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        refused(rows[i].header, CLAIMS(""), rows[i].word);
+    }
+    /* Its own key in the header is not believed. */
+    t = forge("{\"alg\":\"ES256\",\"jwk\":{\"kty\":\"EC\",\"crv\":\"P-256\","
+              "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+              "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"},"
+              "\"jku\":\"http://127.0.0.1:9/\",\"x5u\":\"file:///x\","
+              "\"x5c\":[\"AA\"]}", CLAIMS(""), NULL, true);
+    assert_null(check(ec, t));
+    assert_int_equal(kms_token_keys_jwks(
+                         &keys, mcx_bytes_str(
+                             "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\","
+                             "\"kid\":\"one\","
+                             "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9u"
+                             "PHvRVEU\",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6p"
+                             "CyStikYjKIWI5a0\"}]}"), "f", &text), MCX_OK);
+    assert_string_equal(check(keys, t), "signature");
+    free(t);
+    for (size_t i = 0; i < sizeof kids / sizeof *kids; i++) {
+        const char *bad;
+
+        (void)snprintf(header, sizeof header, "{\"alg\":\"ES256\",\"kid\":"
+                       "\"%s\"}", kids[i]);
+        t = forge(header, CLAIMS(""), NULL, true);
+        bad = check(keys, t);
+        assert_non_null(bad);
+        assert_true(strcmp(bad, "key") == 0 || strcmp(bad, "header") == 0);
+        assert_string_equal(subject, "");
+        free(t);
+    }
+    kms_token_keys_free(keys);
+}
+
+/* One character of a good token changed, left out or put in, wherever. */
+static void
+every_character(void **state)
+{
+    static const char put[] = "A-_.=+/ \n";
+    char *t = make(ec_key, &good), b[8200];
+    size_t n = strlen(t);
+
+    (void)state;
+    assert_null(check(ec, t));
+    assert_true(n + 2 < sizeof b);
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t k = 0; k < sizeof put - 1; k++) {
+            memcpy(b, t, n + 1);
+            if (i < n && b[i] != put[k]) {
+                b[i] = put[k];
+                if (!check(ec, b)) {
+                    fail_msg("taken with '%c' at %zu", put[k], i);
+                }
+            }
+            memcpy(b + i, put + k, 1);
+            memcpy(b + i + 1, t + i, n - i + 1);
+            if (!check(ec, b)) {
+                fail_msg("taken with '%c' put in at %zu", put[k], i);
+            }
+        }
+        if (i < n) {
+            memcpy(b, t, i);
+            memcpy(b + i, t + i + 1, n - i);
+            assert_non_null(check(ec, b));
+        }
+    }
+    free(t);
+}
+
+/* r and s that no signature has: 0, the order, beyond it. */
+static void
+odd_signatures(void **state)
+{
+    static const char *const halves[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000001",
+        "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
+        "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632552",
+        "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+    };
+    char *t = make(ec_key, &good), b[8200], *dot = strrchr(t, '.');
+    uint8_t raw[64];
+
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        for (size_t k = 0; k < 5; k++) {
+            assert_int_equal(mcx_hex_decode(raw, 32,
+                                            mcx_bytes_str(halves[i]), NULL),
+                             MCX_OK);
+            assert_int_equal(mcx_hex_decode(raw + 32, 32,
+                                            mcx_bytes_str(halves[k]), NULL),
+                             MCX_OK);
+            (void)snprintf(b, sizeof b, "%.*s%s", (int)(dot + 1 - t), t,
+                           b64(raw, 64));
+            assert_string_equal(check(ec, b), "signature");
+        }
+    }
+    for (size_t n = 0; n < 64; n++) {
+        (void)snprintf(b, sizeof b, "%.*s%s", (int)(dot + 1 - t), t,
+                       n ? b64(raw, n) : "");
+        assert_string_equal(check(ec, b), "signature");
+    }
+    free(t);
+}
+
 int
 main(void)
 {
@@ -413,6 +620,10 @@ main(void)
         cmocka_unit_test(algorithms), cmocka_unit_test(headers),
         cmocka_unit_test(claims),     cmocka_unit_test(forms),
         cmocka_unit_test(key_files),
+        cmocka_unit_test(odd_claims),
+        cmocka_unit_test(odd_headers),
+        cmocka_unit_test(every_character),
+        cmocka_unit_test(odd_signatures),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -373,6 +373,124 @@ changes(void **state)
     free(xml);
 }
 
+/* Every octet replaced, left out, or followed by what XML makes disappear:
+ * either it is refused, or the reader reads what was signed. */
+static void
+every_octet(void **state)
+{
+    static const char swap[] = { '<', '&', '"', ' ', 'A', '#', (char)0xff };
+    static const char *const insert[] = {
+        " ", "<!---->", "<?x y?>", "<![CDATA[]]>", "<x/>", "<x xmlns='urn:x'/>",
+        " xml:id=\"krr\"", "&#32;", "A"
+    };
+    struct mcx_krr *want = malloc(sizeof *want), *got = malloc(sizeof *got);
+    unsigned n_same = 0, n_refused = 0;
+    size_t n, i, k;
+    char *xml = made(&pf, &n), *b = malloc(n + 64);
+
+    (void)state;
+    assert_true(want && got && b);
+    assert_int_equal(mcx_krr_read(want, mcx_bytes(xml, n), &text), MCX_OK);
+    for (i = 0; i < n; i++) {
+        for (k = 0; k < sizeof swap + 2 + sizeof insert / sizeof *insert;
+             k++) {
+            size_t len = n, more;
+
+            memcpy(b, xml, n);
+            if (k < sizeof swap) {
+                b[i] = swap[k];
+            } else if (k == sizeof swap) {
+                b[i] = (char)(xml[i] ^ 1);
+            } else if (k == sizeof swap + 1) {
+                memmove(b + i, xml + i + 1, n - i - 1);
+                len = n - 1;
+            } else {
+                const char *piece = insert[k - sizeof swap - 2];
+
+                more = strlen(piece);
+                memcpy(b + i, piece, more);
+                memcpy(b + i + more, xml + i, n - i);
+                len = n + more;
+            }
+            /* In the order of the glue: read, then verified. */
+            if (mcx_krr_read(got, mcx_bytes(b, len), &text) != MCX_OK
+                || verify(b, len, NOW) != MCX_OK) {
+                n_refused++;
+                continue;
+            }
+            n_same++;
+            if (memcmp(want, got, sizeof *want) != 0) {
+                fail_msg("octet %zu, kind %zu: read what was not signed:\n"
+                         "%.*s", i, k, (int)len, b);
+            }
+        }
+    }
+    assert_true(n_same > 10);
+    assert_true(n_refused > 10 * n_same);
+    mcx_kms_text_free(xml, n);
+    free(b);
+    free(want);
+    free(got);
+}
+
+/* The signed document in every place of a forged one. */
+static void
+every_place(void **state)
+{
+    static const char *const places[] = {
+        "<InitiatorUri>", "<EntityUri>", "<KmsUriList>", "<KmsUri>",
+        "</KmsUriList>", "<Signature ", "<SignedInfo>", "<Reference ",
+        "<DigestMethod ", "<SignatureValue>", "<KeyInfo>", "<X509Data>",
+        "</X509Data>", "</Signature>", "</KmsRedirectResponse>"
+    };
+    static const char *const wraps[][2] = {
+        { "", "" },
+        { "<Object xmlns=\"" DSIG "\">", "</Object>" },
+        { "<x xmlns=\"urn:x\">", "</x>" },
+    };
+    static const char *const ids[] = { "Id=\"krr\"", "Id=\"other\"", "",
+                                       "ID=\"krr\"", "xml:id=\"krr\"" };
+    static const char *const uris[] = { "URI=\"#krr\"", "URI=\"\"",
+                                        "URI=\"#other\"", "" };
+    static char piece[16384];
+    size_t n;
+    char *xml = made(&pf, &n), *start = strstr(xml, "<KmsRedirect");
+    struct mcx_krr *krr = malloc(sizeof *krr);
+
+    (void)state;
+    assert_non_null(start);
+    assert_non_null(krr);
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        char *named = changed(start, "Id=\"krr\"", ids[i]);
+        char *evil = changed(named, "kms.z", "kms.evil");
+
+        for (size_t u = 0; u < sizeof uris / sizeof *uris; u++) {
+            char *base = changed(evil, "URI=\"#krr\"", uris[u]);
+
+            for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
+                for (size_t w = 0; w < 3; w++) {
+                    char *doc;
+
+                    snprintf(piece, sizeof piece, "%s%s%s%s", wraps[w][0],
+                             start, wraps[w][1], places[p]);
+                    doc = changed(base, places[p], piece);
+                    if (mcx_krr_read(krr, mcx_bytes_str(doc), &text) == MCX_OK
+                        && verify(doc, strlen(doc), NOW) == MCX_OK) {
+                        fail_msg("taken: Id %zu, URI %zu, place %zu, wrap "
+                                 "%zu:\n%s", i, u, p, w, doc);
+                    }
+                    free(doc);
+                }
+            }
+            free(base);
+        }
+        free(evil);
+        free(named);
+    }
+    free(krr);
+    mcx_kms_text_free(xml, n);
+}
+
 int
 main(void)
 {
@@ -381,6 +499,8 @@ main(void)
         cmocka_unit_test(by_xmlsec1),
         cmocka_unit_test(wrong_certificates),
         cmocka_unit_test(changes),
+        cmocka_unit_test(every_octet),
+        cmocka_unit_test(every_place),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
