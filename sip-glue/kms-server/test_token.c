@@ -409,10 +409,10 @@ key_files(void **state)
     "{\"iss\":\"idms\",\"aud\":\"kms.test\",\"sub\":\"sip:ada@mc.test\","     \
     "\"scope\":\"" KMS_SCOPE "\",\"exp\":" exp "}"
 #define WITH_AUD(aud)                                                         \
-    "{\"iss\":\"idms\",\"sub\":\"sip:ada@mc.test\",\"scope\":\"" KMS_SCOPE     \
+    "{\"iss\":\"idms\",\"sub\":\"sip:ada@mc.test\",\"scope\":\"" KMS_SCOPE    \
     "\",\"exp\":1800000060,\"aud\":" aud "}"
 #define WITH_SUB(sub)                                                         \
-    "{\"iss\":\"idms\",\"aud\":\"kms.test\",\"scope\":\"" KMS_SCOPE            \
+    "{\"iss\":\"idms\",\"aud\":\"kms.test\",\"scope\":\"" KMS_SCOPE           \
     "\",\"exp\":1800000060,\"sub\":" sub "}"
 
 /* Claims under a good signature that an issuer ought not to make, and that

@@ -142,6 +142,21 @@ as_pg "$bin/pg_ctl" -D "$pg/db" -w -l "$pg/log" \
 kms audit kms > out 2> err || bad "audit at the end: $(cat err)"
 kms status kms2 > out 2> err || bad "status: $(cat err)"
 grep -q '^revoked 1$' out || bad "status: $(cat out)"
+# Who may write to the database cannot undo a revocation unseen.
+for change in "UPDATE mcx_kms.users SET revoked_ms = NULL" \
+    "INSERT INTO mcx_kms.users VALUES ('sip:eve@mc.test', 1, NULL)" \
+    "INSERT INTO mcx_kms.user_keys VALUES ('sip:bob@mc.test', 1, 'x')"; do
+    as_pg "$bin/psql" -q -h "$pg" -d postgres -c 'BEGIN' -c "CREATE TABLE
+        IF NOT EXISTS u AS SELECT * FROM mcx_kms.users" -c "$change" \
+        -c COMMIT > /dev/null 2> err || bad "psql: $(cat err)"
+    kms audit kms > out 2> err && bad "audit did not see: $change"
+    grep -q 'what no entry says' err || bad "audit: $(cat err)"
+    as_pg "$bin/psql" -q -h "$pg" -d postgres -c "DELETE FROM mcx_kms.users" \
+        -c "INSERT INTO mcx_kms.users SELECT * FROM u" \
+        -c "DELETE FROM mcx_kms.user_keys" > /dev/null 2> err ||
+        bad "psql: $(cat err)"
+done
+kms audit kms > out 2> err || bad "audit after all: $(cat err)"
 "$KMS" status kms --key-file key --store "postgresql:///none?host=$pg&password=verysecret&user=postgres" 2> err &&
     bad 'a database that is not there'
 grep -q verysecret err && bad 'a password in a message'

@@ -380,8 +380,8 @@ every_octet(void **state)
 {
     static const char swap[] = { '<', '&', '"', ' ', 'A', '#', (char)0xff };
     static const char *const insert[] = {
-        " ", "<!---->", "<?x y?>", "<![CDATA[]]>", "<x/>", "<x xmlns='urn:x'/>",
-        " xml:id=\"krr\"", "&#32;", "A"
+        " ", "<!---->", "<?x y?>", "<![CDATA[]]>", "<x/>",
+        "<x xmlns='urn:x'/>", " xml:id=\"krr\"", "&#32;", "A"
     };
     struct mcx_krr *want = malloc(sizeof *want), *got = malloc(sizeof *got);
     unsigned n_same = 0, n_refused = 0;
