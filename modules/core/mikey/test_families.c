@@ -2,8 +2,8 @@
  * and the families of neighbours that must be refused: every prefix, every
  * field one off, every payload missing, doubled, swapped.
  *
- * Payloads are moved about under a new signature, so it is the shape that
- * decides; a GSK's MAC is not made anew, so there everything is refused. */
+ * Payloads are moved about under a new signature and a GSK's new MAC, so it is
+ * the shape that decides.  An SPK comes by hand: test_hand.c. */
 #include <config.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,14 +11,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "mac.h"
 #include "pl.h"
 #include "test_world.h"
 
-static const unsigned kinds[] = { MCX_KIND_GMK,   MCX_KIND_PCK,
-                                  MCX_KIND_CSK,   MCX_KIND_MKFC,
-                                  MCX_KIND_MSCCK, MCX_KIND_MUSIK,
-                                  MCX_KIND_GSK };
-enum { N_KINDS = sizeof kinds / sizeof kinds[0], RANDOM_MESSAGES = 20000 };
+/* What a full message of each kind has beside its key. */
+static const struct form {
+    unsigned kind;
+    bool groups;   /* group IDs among the key parameters */
+    bool hide;     /* both identities as UIDs            */
+    bool in_clear; /* key parameters in form B           */
+    bool sign;     /* a GSK: the talker signs            */
+} forms[] = {
+    { MCX_KIND_GMK, true, false, false, false },
+    { MCX_KIND_GMK, true, true, true, false },
+    { MCX_KIND_PCK, false, false, false, false },
+    { MCX_KIND_PCK, false, true, false, false },
+    { MCX_KIND_CSK, false, false, false, false },
+    { MCX_KIND_MKFC, true, false, false, false },
+    { MCX_KIND_MSCCK, false, false, false, false },
+    { MCX_KIND_MUSIK, true, false, false, false },
+    { MCX_KIND_GSK, false, false, false, false },
+    { MCX_KIND_GSK, false, false, false, true },
+};
+enum { N_FORMS = sizeof forms / sizeof forms[0], RANDOM_MESSAGES = 20000,
+       GSK_MAC = 20 /* of the HMAC-SHA-1 that a talker uses */ };
 
 static const struct mcx_ssv gmk = { "GMK of 16 octets" };
 
@@ -33,59 +50,74 @@ find(void *arg, uint32_t id, bool only, struct mcx_ssv *out)
     return MCX_OK;
 }
 
-/* A full message of 'kind', ALICE to BOB: SP, key parameters, SAKKE-to-self;
- * a GSK is signed. */
+/* A full message of its form, ALICE to BOB: SP, key parameters,
+ * SAKKE-to-self. */
 static struct mcx_bytes
-full(uint8_t buf[ROOM], unsigned kind, struct mcx_key_msg *km)
+full(uint8_t buf[ROOM], const struct form *f, struct mcx_key_msg *km)
 {
-    static struct mcx_key_params kp = { .status = 1, .text = "t" };
+    static struct mcx_key_params kp;
     struct mcx_gsk_build talk = { .env = &w.te.env, .gmk = &gmk,
-                                  .gmk_id = 0x01234567, .ring = w.ring,
-                                  .from = ALICE };
-    struct mcx_build how = plan(kind, ALICE, BOB);
+                                  .gmk_id = 0x01234567,
+                                  .ring = f->sign ? w.ring : NULL,
+                                  .from = f->sign ? ALICE : NULL };
+    struct mcx_build how = plan(f->kind, ALICE, BOB);
     size_t n = ROOM;
 
     rewind_clock();
-    if (kind == MCX_KIND_GSK) {
+    if (f->kind == MCX_KIND_GSK) {
         assert_int_equal(mcx_gsk_build(buf, &n, km, &talk, NULL), MCX_OK);
         return mcx_bytes(buf, n);
     }
+    memset(&kp, 0, sizeof kp);
+    kp.status = 1;
+    kp.expiry_unix = now_ms / 1000 + 86400;
+    memcpy(kp.text, "t", 2);
+    if (f->groups) {
+        kp.n_groups = 2;
+        memcpy(kp.group[0], "sip:fire@t", 11);
+        memcpy(kp.group[1], "sip:water@t", 12);
+    }
     how.params = &kp;
+    how.params_form = f->in_clear ? MCX_PARAMS_FORM_B : MCX_PARAMS_FORM_A;
+    how.hide_initiator = how.hide_responder = f->hide;
     how.sakke_to_self = true;
     how.peer = MCX_PEER_REL13_MAP | MCX_PEER_SDP_IDS;
     return build(buf, &how, km);
 }
 
 static mcx_err
-take(struct mcx_key_msg *km, struct mcx_bytes b, unsigned kind,
+take(struct mcx_key_msg *km, struct mcx_bytes b, const struct form *f,
      struct mcx_why *why)
 {
     static struct mcx_mikey_msg m;
     struct mcx_gsk_open hear = { .env = &w.te.env, .gmk = find,
-                                 .ring = w.ring, .from = ALICE };
+                                 .ring = w.ring, .from = ALICE,
+                                 .want_sign = f->sign };
     struct mcx_open o = rules(BOB, ALICE);
     mcx_err err = mcx_mikey_parse(&m, b, why);
 
     if (err != MCX_OK) {
         return err;
     }
-    o.kinds = MCX_KIND_BIT(kind);
-    return kind == MCX_KIND_GSK ? mcx_gsk_open(km, &m, &hear, why)
-                                : mcx_mikey_open(km, &m, &o, why);
+    o.kinds = MCX_KIND_BIT(f->kind);
+    o.peer = f->in_clear ? MCX_PEER_REL13_PARAMS : 0;
+    return f->kind == MCX_KIND_GSK ? mcx_gsk_open(km, &m, &hear, why)
+                                   : mcx_mikey_open(km, &m, &o, why);
 }
 
 static void
-is_refused(struct mcx_bytes b, unsigned kind)
+is_refused(struct mcx_bytes b, const struct form *f)
 {
     static const struct mcx_key_msg zero;
     static struct mcx_key_msg km;
     struct mcx_why why = { 0 };
 
     memset(&km, 0x55, sizeof km);
-    assert_int_not_equal(take(&km, b, kind, &why), MCX_OK);
+    assert_int_not_equal(take(&km, b, f, &why), MCX_OK);
     assert_true(why.reason != MCX_R_NONE && why.payload && why.clause);
     assert_true(why.offset <= b.n);
-    if (mcx_reason_err(why.reason) != MCX_E_NO_PERIOD) {
+    if (mcx_reason_err(why.reason) != MCX_E_NO_PERIOD
+        && why.reason != MCX_R_REVOKED) {
         /* A failed parse never reached '*km'. */
         assert_true(memcmp(&km, &zero, sizeof km) == 0
                     || ((uint8_t *)&km)[0] == 0x55);
@@ -100,15 +132,15 @@ prefixes(void **state)
     size_t i, n;
 
     (void)state;
-    for (i = 0; i < N_KINDS; i++) {
-        struct mcx_bytes b = full(buf, kinds[i], NULL);
+    for (i = 0; i < N_FORMS; i++) {
+        struct mcx_bytes b = full(buf, &forms[i], NULL);
 
-        assert_int_equal(take(&km, b, kinds[i], NULL), MCX_OK);
+        assert_int_equal(take(&km, b, &forms[i], NULL), MCX_OK);
         for (n = 0; n < b.n; n++) {
-            is_refused(mcx_bytes(buf, n), kinds[i]);
+            is_refused(mcx_bytes(buf, n), &forms[i]);
         }
         buf[b.n] = 0;
-        is_refused(mcx_bytes(buf, b.n + 1), kinds[i]);
+        is_refused(mcx_bytes(buf, b.n + 1), &forms[i]);
     }
 }
 
@@ -133,8 +165,8 @@ fields(void **state)
     size_t i, j, v, n = 0;
 
     (void)state;
-    for (i = 0; i < N_KINDS; i++) {
-        struct mcx_bytes b = full(buf, kinds[i], NULL);
+    for (i = 0; i < N_FORMS; i++) {
+        struct mcx_bytes b = full(buf, &forms[i], NULL);
 
         n_fields = 0;
         assert_int_equal(mcx_mikey_describe(b, each_field, NULL, NULL),
@@ -146,22 +178,92 @@ fields(void **state)
                 uint8_t was = buf[at];
 
                 buf[at] = (uint8_t)(v & 2 ? was - 1 : was + 1);
-                is_refused(b, kinds[i]);
+                is_refused(b, &forms[i]);
                 buf[at] = was;
                 n++;
             }
         }
-        assert_int_equal(take(&km, b, kinds[i], NULL), MCX_OK);
+        assert_int_equal(take(&km, b, &forms[i], NULL), MCX_OK);
     }
     print_message("%zu fields one off\n", n);
 }
 
-/* Signs again whatever ends in a SIGN payload. */
-static struct mcx_bytes
-signed_again(uint8_t *buf, size_t n)
+/* Under a good signature, as of a peer that errs: refused, or the very key
+ * that was sent. */
+static void
+fields_of_a_peer(void **state)
 {
-    resign(buf, n, ALICE);
-    return mcx_bytes(buf, n);
+    static struct mcx_key_msg km, sent;
+    static uint8_t buf[ROOM];
+    size_t i, j, n = 0, opened = 0;
+
+    (void)state;
+    for (i = 0; i < N_FORMS; i++) {
+        struct mcx_bytes b = full(buf, &forms[i], &sent);
+
+        if (forms[i].kind == MCX_KIND_GSK) {
+            continue; /* its MAC is what signs */
+        }
+        n_fields = 0;
+        assert_int_equal(mcx_mikey_describe(b, each_field, NULL, NULL),
+                         MCX_OK);
+        for (j = 0; j + 1 < n_fields; j++) { /* the last is the signature */
+            size_t at = field_at[j] + field_n[j] - 1;
+            uint8_t was = buf[at];
+            struct mcx_why why = { 0 };
+
+            buf[at]++;
+            resign(buf, b.n, ALICE);
+            n++;
+            if (take(&km, b, &forms[i], &why) == MCX_OK) {
+                assert_memory_equal(km.key.b, sent.key.b, sizeof km.key.b);
+                opened++;
+            } else {
+                assert_int_not_equal(why.reason, MCX_R_NONE);
+                assert_true(why.offset <= b.n);
+            }
+            buf[at] = was;
+        }
+    }
+    print_message("%zu fields of a peer, %zu opened\n", n, opened);
+    assert_true(opened > 0 && opened < n / 2);
+}
+
+/* The message of those payloads of 'm' that 'order' lists, under a new MAC
+ * and a new signature. */
+static struct mcx_bytes
+made(uint8_t *out, const struct mcx_mikey_msg *m, const size_t *order,
+     size_t n_order, const struct form *f)
+{
+    size_t n = test_rechain(out, m, order, n_order), at = m->pl[0].size, i;
+
+    for (i = 0; f->kind == MCX_KIND_GSK && i < n_order; i++) {
+        const struct mcx_pl *pl = &m->pl[order[i]];
+
+        at += pl->size;
+        if (pl->type == MCX_PL_KEMAC) {
+            uint8_t auth[GSK_MAC], mac[MCX_SHA256_SIZE];
+            struct mcx_bytes covered = mcx_bytes(out, at - GSK_MAC);
+            struct mcx_hmac *h = NULL;
+
+            assert_int_equal(
+                mcx_mikey_derive(auth, sizeof auth, m->prf,
+                                 mcx_bytes(gmk.b, sizeof gmk.b),
+                                 MCX_LABEL_PSK_AUTH, 0xff, m->csb_id,
+                                 m->rand),
+                MCX_OK);
+            assert_int_equal(mcx_hmac_new(&h, MCX_HASH_SHA1), MCX_OK);
+            assert_int_equal(mcx_hmac_run(h, mac, mcx_bytes(auth, GSK_MAC),
+                                          &covered, 1),
+                             MCX_OK);
+            mcx_hmac_free(h);
+            memcpy(out + at - GSK_MAC, mac, GSK_MAC);
+        }
+    }
+    if (n_order && m->pl[order[n_order - 1]].type == MCX_PL_SIGN) {
+        resign(out, n, ALICE);
+    }
+    return mcx_bytes(out, n);
 }
 
 /* May this payload be absent?  Then the message opens without it. */
@@ -169,7 +271,8 @@ static bool
 optional(const struct mcx_mikey_msg *m, const struct mcx_pl *pl)
 {
     if (pl->type == MCX_PL_IDR) { /* signalling names the initiator */
-        return m->idr[MCX_ROLE_R].at != pl->at;
+        return m->idr[MCX_ROLE_R].at != pl->at
+               && m->idr[MCX_ROLE_UIDR].at != pl->at;
     }
     /* Without any SP the policy comes from outside MIKEY. */
     return pl->type == MCX_PL_EXT || pl->type == MCX_PL_SP;
@@ -184,13 +287,18 @@ payloads(void **state)
     size_t order[MCX_MIKEY_PL_MAX], i, j, k, n, n_gone = 0, n_moved = 0;
 
     (void)state;
-    for (i = 0; i < N_KINDS; i++) {
-        bool gsk = kinds[i] == MCX_KIND_GSK;
-        struct mcx_bytes b = full(buf, kinds[i], &sent), c;
+    for (i = 0; i < N_FORMS; i++) {
+        const struct form *f = &forms[i];
+        struct mcx_bytes b = full(buf, f, &sent), c;
 
         assert_int_equal(mcx_mikey_parse(&m, b, NULL), MCX_OK);
         for (j = 1; j < m.n_pl; j++) {
+            /* The signature, and before it a GSK's MAC, are where they are:
+             * nothing may come behind either. */
             bool last = j + 1 == m.n_pl;
+            bool fixed = m.pl[j].type == MCX_PL_KEMAC
+                         || (!last && (m.pl[j + 1].type == MCX_PL_KEMAC
+                                       || m.pl[j + 1].type == MCX_PL_SIGN));
 
             /* Missing. */
             for (k = 1, n = 0; k < m.n_pl; k++) {
@@ -198,13 +306,12 @@ payloads(void **state)
                     order[n++] = k;
                 }
             }
-            n = test_rechain(out, &m, order, n);
-            c = gsk || last ? mcx_bytes(out, n) : signed_again(out, n);
-            if (!gsk && optional(&m, &m.pl[j])) {
-                assert_int_equal(take(&km, c, kinds[i], NULL), MCX_OK);
+            c = made(out, &m, order, n, f);
+            if (optional(&m, &m.pl[j])) {
+                assert_int_equal(take(&km, c, f, NULL), MCX_OK);
                 assert_memory_equal(km.key.b, sent.key.b, 16);
             } else {
-                is_refused(c, kinds[i]);
+                is_refused(c, f);
             }
             n_gone++;
             /* Doubled. */
@@ -214,9 +321,13 @@ payloads(void **state)
                     order[n++] = k;
                 }
             }
-            n = test_rechain(out, &m, order, n);
-            is_refused(gsk ? mcx_bytes(out, n) : signed_again(out, n),
-                       kinds[i]);
+            c = made(out, &m, order, n, f);
+            if (m.pl[j].type == MCX_PL_ID) { /* IDi and IDr, the same */
+                assert_int_equal(take(&km, c, f, NULL), MCX_OK);
+                assert_memory_equal(km.key.b, sent.key.b, 16);
+            } else {
+                is_refused(c, f);
+            }
             /* Swapped with the next: any order up to SIGN is legal. */
             if (last) {
                 continue;
@@ -226,13 +337,11 @@ payloads(void **state)
             }
             order[j - 1] = j + 1;
             order[j] = j;
-            n = test_rechain(out, &m, order, n);
-            if (gsk || j + 2 == m.n_pl) {
-                is_refused(mcx_bytes(out, n), kinds[i]);
+            c = made(out, &m, order, n, f);
+            if (fixed) {
+                is_refused(c, f);
             } else {
-                assert_int_equal(take(&km, signed_again(out, n), kinds[i],
-                                      NULL),
-                                 MCX_OK);
+                assert_int_equal(take(&km, c, f, NULL), MCX_OK);
                 assert_memory_equal(km.key.b, sent.key.b, 16);
                 n_moved++;
             }
@@ -479,6 +588,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prefixes),
         cmocka_unit_test(fields),
+        cmocka_unit_test(fields_of_a_peer),
         cmocka_unit_test(payloads),
         cmocka_unit_test(properties),
     };
