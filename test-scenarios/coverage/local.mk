@@ -1,7 +1,9 @@
 # test-scenarios/coverage: which lines of the codec the unit tests and the
 # corpus reach.  `make coverage` builds for gcov in a folder of its own.
 EXTRA_DIST += test-scenarios/coverage/coverage.pl \
+	test-scenarios/coverage/test_coverage.sh \
 	test-scenarios/coverage/uncovered.txt
+TESTS += test-scenarios/coverage/test_coverage.sh
 
 COVERAGE_TESTS = test_base test_config test_keymgmt_attr $(MIKEY_TESTS) \
 	$(KEYS_TESTS)
