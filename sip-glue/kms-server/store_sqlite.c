@@ -245,9 +245,28 @@ db_open(struct kms_db **out, const char *where, const struct mcx_env *env,
     return MCX_OK;
 }
 
+/* Is it the file that everybody else sees?  When somebody puts another in its
+ * place, or takes it away, what we write goes to one that nobody has, and who
+ * is revoked in the new one is not revoked for us. */
+static mcx_err
+in_place(struct kms_db *db)
+{
+    int moved = 0;
+
+    if (sqlite3_file_control(db->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved)
+            == SQLITE_OK
+        && moved) {
+        mcx_log(db->env, MCX_AREA_KMS, 3, "store: the file was replaced or "
+                "removed; nothing is issued before the next start");
+        return MCX_E_IO;
+    }
+    return MCX_OK;
+}
+
 static mcx_err
 db_begin(struct kms_db *db)
 {
+    MCX_TRY(in_place(db));
     return run(db, S_BEGIN);
 }
 
@@ -317,6 +336,7 @@ db_user(struct kms_db *db, const char *uri, enum kms_user_state *out)
 {
     int rc;
 
+    MCX_TRY(in_place(db));
     bind_text(db, S_USER, 1, uri);
     MCX_TRY(step(db, S_USER, &rc));
     *out = rc == SQLITE_DONE                             ? KMS_USER_NONE

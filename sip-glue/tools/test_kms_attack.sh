@@ -336,6 +336,30 @@ start --token-key pub
 post "$T" keyprov
 got 200 'after the crash'
 stop
+sqlite3 kms/kms.sqlite 'PRAGMA wal_checkpoint(TRUNCATE)' > /dev/null
+
+# ---- another file in place of the store, or none -------------------------
+start --token-key pub
+cp kms/kms.sqlite kept.sqlite
+sqlite3 kms/kms.sqlite ".backup backup.sqlite"
+mv backup.sqlite kms/kms.sqlite
+for r_ in keyprov init; do
+    post "$T" $r_
+    got 503 "$r_, another store"
+    grep -q UserDecryptKey ans.xml && bad "keys, in no log"
+done
+has serve.log 'replaced or removed'
+rm kms/kms.sqlite
+post "$T" keyprov
+got 503 'no store'
+stop
+cp kept.sqlite kms/kms.sqlite
+rm -f kms/kms.sqlite-*
+want 0 "$KMS" audit kms
+start --token-key pub
+post "$T" keyprov
+got 200 'the store again'
+stop
 
 # ---- the disk is full ----------------------------------------------------
 cat > small << 'X'
