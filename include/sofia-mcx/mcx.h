@@ -14,7 +14,10 @@
  *   CS ID    crypto session within it: selects direction and service
  *   CSK      client-server key; XPK when it protects XML
  *   ECCSI    the identity-based signature (RFC 6507)
+ *   GKTP     group key transport payload: one I_MESSAGE in the XML document
+ *            that brings a member his group's keys (TS 24.481)
  *   GMK, GUK-ID   group master key; its ID as rewritten for one member
+ *   GSK      key of one transmission in direct mode, under a GMK (TS 33.303)
  *   HS       hash binding G, KPAK, identifier and PVT
  *   IDR      identity payload with a role; IDRi, IDRr, IDRkmsi, IDRkmsr,
  *            IDRuidi, IDRuidr
@@ -31,6 +34,7 @@
  *   RSK      receiver secret key of a user and key period
  *   SAKKE    the identity-based key encapsulation (RFC 6508)
  *   SP       security policy payload
+ *   SPK      signalling protection key between servers, given by hand
  *   SSV      shared secret value: the key that SAKKE carries
  *   T        timestamp payload
  *   TEK, TGK traffic key (SRTP master key) and what it is derived from
