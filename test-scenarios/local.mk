@@ -54,6 +54,7 @@ include test-scenarios/sipp/local.mk
 # Logs, disk and memory of one run of the main job, searched for its secrets.
 TESTS += test-scenarios/secrets/test_secrets.sh
 EXTRA_DIST += test-scenarios/secrets/scan.pl \
+	test-scenarios/secrets/unseal.pl \
 	test-scenarios/secrets/test_secrets.sh
 
 # 2,000 registrations and downloads; SOAK=n for another number.
