@@ -277,6 +277,58 @@ every_octet(void **state)
     assert_true(n_refused > 10 * n_same);
 }
 
+/* An answer that is not signed, with what XML makes disappear at every octet:
+ * no value is read by its first part or without its middle. */
+static void
+every_octet_of_an_answer(void **state)
+{
+    static const char *const insert[] = { "<!---->", "<!-- x -->", "<?x y?>",
+                                          "<![CDATA[]]>", "<x/>",
+                                          "<x xmlns='urn:x'>9</x>" };
+    struct mcx_kms_expect e = { .what = MCX_KMS_KEYPROV, .user_uri = USER,
+                                .kms_uri = KMS, .client_req_url = URL,
+                                .now_unix_ms = 1775000000000,
+                                .window_ms = 0 };
+    struct mcx_kms_reply *want = malloc(sizeof *want);
+    struct mcx_kms_reply *got = malloc(sizeof *got);
+    char *b = malloc(resp_n + 64);
+    size_t i, k, n;
+    unsigned same = 0, refused = 0;
+
+    (void)state;
+    assert_true(want && got && b);
+    assert_int_equal(mcx_kms_reply_read(want, mcx_bytes(resp, resp_n), &e,
+                                        &text), MCX_OK);
+    assert_int_equal(want->n_sets, 1);
+    for (i = 0; i < resp_n; i++) {
+        for (k = 0; k < sizeof insert / sizeof *insert; k++) {
+            n = strlen(insert[k]);
+            memcpy(b, resp, i);
+            memcpy(b + i, insert[k], n);
+            memcpy(b + i + n, resp + i, resp_n - i);
+            if (mcx_kms_reply_read(got, mcx_bytes(b, resp_n + n), &e, &text)
+                != MCX_OK) {
+                refused++;
+                continue;
+            }
+            same++;
+            /* A set that cannot be read is not listed. */
+            if (got->n_sets == 0) {
+                memcpy(got, want, sizeof *got);
+            }
+            if (memcmp(want, got, sizeof *want) != 0) {
+                fail_msg("%s at %zu: read as something else:\n%.*s",
+                         insert[k], i, (int)(resp_n + n), b);
+            }
+        }
+    }
+    assert_true(same > 100);
+    assert_true(refused > 100);
+    free(want);
+    free(got);
+    free(b);
+}
+
 /* ---- the signed message in every place of a forged one ----------------- */
 
 struct place {
@@ -816,6 +868,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(relative),
         cmocka_unit_test(every_octet),
+        cmocka_unit_test(every_octet_of_an_answer),
         cmocka_unit_test(every_place),
         cmocka_unit_test(algorithms),
         cmocka_unit_test(codings),
