@@ -747,7 +747,8 @@ struct mcx_psk_keys {
 };
 MCX_SECRET_TYPE(mcx_psk_keys);
 /* Verifies the MAC of a PSK I_MESSAGE, then decrypts KEMAC and parses the key
- * data.  T and replay are the caller's.  MCX_E_AUTH (mac), MCX_E_POLICY
+ * data; under AES key wrap up to 7 zero octets may fill the last block.  T and
+ * replay are the caller's.  MCX_E_AUTH (mac), MCX_E_POLICY
  * (null-algorithm), BYTES. */
 MCX_API mcx_err mcx_psk_open(struct mcx_psk_keys *out,
                              const struct mcx_mikey_msg *msg,
@@ -759,7 +760,11 @@ MCX_API mcx_err mcx_psk_verify(const struct mcx_mikey_msg *resp,
                                struct mcx_bytes psk,
                                struct mcx_why *why) MCX_MUST_USE;
 
-enum { MCX_ENCR_AES_CM_128 = 1, MCX_ENCR_AES_CM_256 = 3 };
+/* AES key wrap (RFC 3394) has no padding, and MIKEY names none: the key data
+ * must come to 16 octets or more and a multiple of 8, which one TGK of 16
+ * octets does not (20) and two do (40). */
+enum { MCX_ENCR_AES_CM_128 = 1, MCX_ENCR_AES_KW_128 = 2,
+       MCX_ENCR_AES_CM_256 = 3 };
 enum { MCX_MAC_HMAC_SHA1_160 = 1, MCX_MAC_HMAC_SHA256_256 = 2 };
 
 /* What a PSK I_MESSAGE is made of.  Zero values are RFC 3830's mandatory set:
@@ -833,6 +838,11 @@ struct mcx_gsk_open {
     mcx_err (*gmk)(void *arg, uint32_t gmk_id, bool only,
                    struct mcx_ssv *gmk);
     void *arg;
+    /* Is the key of this CSB ID held?  Asked, with 'arg', of a message that
+     * was seen before: talkers repeat theirs octet for octet, and whoever lost
+     * the key, by a restart, takes it up again from the next repeat.  All
+     * other checks are made anew.  NULL: a repeat is always MCX_E_REPLAY. */
+    bool (*held)(void *arg, uint32_t csb_id);
     int64_t back_s; /* accepted age of T; 0: MCX_WINDOW_BACK_S.  A talker
                        repeats its message for late joiners. */
     struct mcx_ring *ring; /* NULL: signatures are not checked */
@@ -841,9 +851,10 @@ struct mcx_gsk_open {
 };
 /* Judges a GSK message: shape, T, replay look-up, GMK by its identifier (IDr,
  * IDi, CSB ID, then the only one), MAC, signature, replay entry, key data,
- * policy.  A repeat is MCX_E_REPLAY: drop it silently.  km->initiator is the
- * talker when the signature was checked, else "".  km->csb_id derives, with
- * CS-IDs from 1 in the order of the map; km->key_id is the MKI. */
+ * policy.  A repeat is MCX_E_REPLAY (but see 'held'): drop it silently.
+ * km->initiator is the talker when the signature was checked, else "".
+ * km->csb_id derives, with CS-IDs from 1 in the order of the map; km->key_id
+ * is the MKI. */
 MCX_API mcx_err mcx_gsk_open(struct mcx_key_msg *out,
                              const struct mcx_mikey_msg *msg,
                              const struct mcx_gsk_open *how,

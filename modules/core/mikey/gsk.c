@@ -143,6 +143,7 @@ struct opening {
     struct mcx_why *why;
     struct mcx_key_msg *km;
     int64_t now_ms, back_ms;
+    bool again; /* seen before, and its key is not held any more */
 };
 
 static mcx_err
@@ -184,8 +185,21 @@ replay_result(const struct opening *o, mcx_err err)
     return err == MCX_OK ? MCX_OK : refuse_world(o, err, "T");
 }
 
+/* SPEC TS 33.303 6.2.4.5: the message is repeated for late joiners; whoever
+ * has its key drops the repeat, whoever has not is one of them. */
 static mcx_err
-check_replay(const struct opening *o)
+look(struct opening *o)
+{
+    mcx_err err = mcx_replay_look(o->how->replay, o->km->digest, o->now_ms,
+                                  false);
+
+    o->again = err == MCX_E_REPLAY && o->how->held
+               && !o->how->held(o->how->arg, o->msg->csb_id);
+    return replay_result(o, o->again ? MCX_OK : err);
+}
+
+static mcx_err
+check_replay(struct opening *o)
 {
     mcx_err err;
 
@@ -202,8 +216,7 @@ check_replay(const struct opening *o)
     if (mcx_replay_below(o->how->replay, o->km->t_unix_ms)) {
         return replay_result(o, MCX_E_REPLAY);
     }
-    return replay_result(o, mcx_replay_look(o->how->replay, o->km->digest,
-                                            o->now_ms, false));
+    return look(o);
 }
 
 /* Four octets are the ID of a key. */
@@ -332,7 +345,7 @@ take_key(const struct opening *o, const struct mcx_psk_keys *keys)
 }
 
 static mcx_err
-run(const struct opening *o)
+run(struct opening *o)
 {
     MCX_SECRET(mcx_ssv, gmk);
     MCX_SECRET(mcx_psk_keys, keys);
@@ -347,7 +360,7 @@ run(const struct opening *o)
     MCX_TRY(find_gmk(o, &gmk));
     MCX_TRY(mcx_psk_open(&keys, m, mcx_bytes(gmk.b, sizeof gmk.b), o->why));
     MCX_TRY(check_signature(o));
-    if (o->how->replay) {
+    if (o->how->replay && !o->again) {
         MCX_TRY(replay_result(
             o, mcx_replay_enter(o->how->replay, km->digest, o->now_ms,
                                 km->t_unix_ms + o->back_ms + 1000, false,

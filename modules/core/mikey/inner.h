@@ -51,6 +51,19 @@ mcx_err mcx_psk_make(uint8_t *out, size_t *out_n,
                      const struct mcx_psk_build *how, uint64_t *t,
                      size_t *covered_n, struct mcx_why *why) MCX_MUST_USE;
 
+/* ---- kemac_wrap.c ------------------------------------------------------ */
+
+/* AES key wrap.  'out' has room for in.n + 8 octets, or for in.n - 8 when
+ * unwrapping.  MCX_E_ARG: a size that cannot be wrapped; MCX_E_AUTH: what was
+ * wrapped is not that, or not under this key; MCX_E_NOMEM. */
+enum { MCX_KEMAC_KEY_SIZE = 16, MCX_KEMAC_MORE = 8 };
+mcx_err mcx_kemac_wrap(uint8_t *out, size_t *out_n,
+                       const uint8_t key[MCX_KEMAC_KEY_SIZE],
+                       struct mcx_bytes in) MCX_MUST_USE;
+mcx_err mcx_kemac_unwrap(uint8_t *out, size_t *out_n,
+                         const uint8_t key[MCX_KEMAC_KEY_SIZE],
+                         struct mcx_bytes in) MCX_MUST_USE;
+
 /* ---- whom.c ------------------------------------------------------------ */
 
 /* One end of a message: its identity, KMS and the UIDs it may have in the

@@ -7,6 +7,7 @@ libmcx_core_all_la_SOURCES += \
 	modules/core/mikey/guk.c \
 	modules/core/mikey/hand.c \
 	modules/core/mikey/inner.h \
+	modules/core/mikey/kemac_wrap.c \
 	modules/core/mikey/keyparams.c \
 	modules/core/mikey/kind_csk.c \
 	modules/core/mikey/kind_gmk.c \
@@ -47,6 +48,7 @@ EXTRA_DIST += modules/core/mikey/README modules/ADD-A-KEY-TYPE \
 	test-scenarios/vectors/mikey-prf-computed.txt \
 	test-scenarios/vectors/mikey-psk-computed.txt \
 	test-scenarios/vectors/mikey-sakke-computed.txt \
+	test-scenarios/vectors/rfc3394-section-4.txt \
 	test-scenarios/vectors/rfc4567-section-5.1-mikey.txt
 
 # Speed of parsing; `make bench` of test-scenarios/bench may run it.

@@ -11,6 +11,7 @@
 #include "mac.h"
 
 enum { ENCR_NULL = 0, ENCR_AES_CM_128 = MCX_ENCR_AES_CM_128,
+       ENCR_AES_KW_128 = MCX_ENCR_AES_KW_128,
        ENCR_AES_CM_256 = MCX_ENCR_AES_CM_256 };
 enum { MAC_NULL = 0, MAC_HMAC_SHA1_160 = MCX_MAC_HMAC_SHA1_160,
        MAC_HMAC_SHA256_256 = MCX_MAC_HMAC_SHA256_256 };
@@ -108,6 +109,18 @@ make_iv(uint8_t iv[IV_SIZE], const struct mcx_psk_key *salt,
     }
 }
 
+/* AES key wrap, one direction. */
+static mcx_err
+wrap_data(uint8_t *out, size_t *out_n, struct mcx_bytes in,
+          const struct mcx_mikey_msg *m, struct mcx_bytes psk, bool seal)
+{
+    MCX_SECRET(mcx_psk_key, key);
+
+    MCX_TRY(derive(&key, MCX_KEMAC_KEY_SIZE, m, psk, MCX_LABEL_PSK_ENCR));
+    return seal ? mcx_kemac_wrap(out, out_n, key.b, in)
+                : mcx_kemac_unwrap(out, out_n, key.b, in);
+}
+
 /* AES in counter mode: the same both ways. */
 static mcx_err
 crypt_data(uint8_t *out, struct mcx_bytes in, const struct mcx_mikey_msg *m,
@@ -196,9 +209,23 @@ read_keydata(struct mcx_keydata *k, struct mcx_rd *rd, uint8_t *next,
     return MCX_OK;
 }
 
+/* What fills the last block of a key wrap: RFC 3394 leaves it to others, and
+ * RFC 3830 says nothing, so somebody whose keys need it has sent zeros. */
+static bool
+is_fill(struct mcx_bytes b)
+{
+    size_t i;
+    uint8_t any = 0;
+
+    for (i = 0; i < b.n; i++) {
+        any |= b.p[i];
+    }
+    return b.n < MCX_KEMAC_MORE && any == 0;
+}
+
 static mcx_err
-read_all(struct mcx_psk_keys *keys, struct mcx_bytes plain, size_t at,
-         struct mcx_why *why)
+read_all(struct mcx_psk_keys *keys, struct mcx_bytes plain, bool filled,
+         size_t at, struct mcx_why *why)
 {
     struct mcx_rd rd = mcx_rd(plain);
     uint8_t next = MCX_PL_KEYDATA;
@@ -211,9 +238,12 @@ read_all(struct mcx_psk_keys *keys, struct mcx_bytes plain, size_t at,
         MCX_TRY(read_keydata(&keys->k[keys->n], &rd, &next, at, why));
         keys->n++;
     }
-    return mcx_rd_left(&rd) == 0
-               ? MCX_OK
-               : MCX_REFUSE(why, MCX_R_TRAILING, "KEYDATA", at, kd_clause);
+    if (mcx_rd_left(&rd) == 0
+        || (filled && is_fill(mcx_bytes(plain.p + rd.at,
+                                        mcx_rd_left(&rd))))) {
+        return MCX_OK;
+    }
+    return MCX_REFUSE(why, MCX_R_TRAILING, "KEYDATA", at, kd_clause);
 }
 
 mcx_err
@@ -223,6 +253,8 @@ mcx_psk_open(struct mcx_psk_keys *out, const struct mcx_mikey_msg *msg,
     MCX_SECRET(mcx_psk_keys, keys);
     MCX_SECRET(mcx_psk_plain, plain);
     const struct mcx_kemac *k = &msg->kemac;
+    bool wrapped = k->encr_alg == ENCR_AES_KW_128;
+    size_t n = k->encr.n;
     mcx_err err;
 
     memset(out, 0, sizeof *out);
@@ -237,7 +269,8 @@ mcx_psk_open(struct mcx_psk_keys *out, const struct mcx_mikey_msg *msg,
                           "RFC 3830 4.2.3");
     }
     MCX_TRY(check_mac(msg, msg, psk, NULL, 0, "KEMAC", why));
-    if (k->encr_alg != ENCR_AES_CM_128 && k->encr_alg != ENCR_AES_CM_256) {
+    if (k->encr_alg != ENCR_AES_CM_128 && k->encr_alg != ENCR_AES_CM_256
+        && !wrapped) {
         return MCX_REFUSE(why, MCX_R_POLICY_PARAM, "KEMAC", k->at + 1,
                           "RFC 3830 4.2.3");
     }
@@ -245,11 +278,16 @@ mcx_psk_open(struct mcx_psk_keys *out, const struct mcx_mikey_msg *msg,
         return MCX_REFUSE(why, MCX_R_TOO_LARGE, "KEMAC", k->at + 2,
                           "RFC 3830 6.2");
     }
-    err = crypt_data(plain.b, k->encr, msg, psk);
+    err = wrapped ? wrap_data(plain.b, &n, k->encr, msg, psk, false)
+                  : crypt_data(plain.b, k->encr, msg, psk);
+    if (err == MCX_E_AUTH) { /* under a good MAC: not what was announced */
+        return MCX_REFUSE(why, MCX_R_VALUE, "KEMAC", k->at + 4,
+                          "RFC 3394 2.2.2");
+    }
     if (err != MCX_OK) {
         return world(err, "KEMAC", why);
     }
-    MCX_TRY(read_all(&keys, mcx_bytes(plain.b, k->encr.n), k->at + 4, why));
+    MCX_TRY(read_all(&keys, mcx_bytes(plain.b, n), wrapped, k->at + 4, why));
     *out = keys;
     return MCX_OK;
 }
@@ -303,7 +341,7 @@ struct making {
     struct mcx_mikey_msg m;
     int64_t at_ms;
     uint8_t rand[RAND_SIZE];
-    uint8_t encr[PLAIN_MAX];
+    uint8_t encr[PLAIN_MAX + MCX_KEMAC_MORE];
 };
 
 static mcx_err
@@ -340,10 +378,15 @@ seal(struct making *b)
     struct mcx_wr wr = mcx_wr(plain.b, sizeof plain.b);
     size_t i;
 
+    b->m.kemac.encr = mcx_bytes(b->encr, 0);
     for (i = 0; i < keys->n; i++) {
         MCX_TRY(write_keydata(&wr, &keys->k[i], i + 1 < keys->n));
     }
-    b->m.kemac.encr = mcx_bytes(b->encr, wr.at);
+    if (b->m.kemac.encr_alg == ENCR_AES_KW_128) {
+        return wrap_data(b->encr, &b->m.kemac.encr.n,
+                         mcx_bytes(plain.b, wr.at), &b->m, b->how->psk, true);
+    }
+    b->m.kemac.encr.n = wr.at;
     return crypt_data(b->encr, mcx_bytes(plain.b, wr.at), &b->m,
                       b->how->psk);
 }
@@ -453,6 +496,7 @@ buildable(const struct mcx_psk_build *how)
         }
     }
     return (how->encr_alg == 0 || how->encr_alg == ENCR_AES_CM_128
+            || how->encr_alg == ENCR_AES_KW_128
             || how->encr_alg == ENCR_AES_CM_256)
            && (how->mac_alg == 0 || how->mac_alg == MAC_HMAC_SHA1_160
                || how->mac_alg == MAC_HMAC_SHA256_256);

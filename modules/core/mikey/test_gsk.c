@@ -39,6 +39,17 @@ find(void *arg, uint32_t id, bool only, struct mcx_ssv *out)
     return MCX_E_NO_KEY;
 }
 
+static bool holds;
+static uint32_t asked_of;
+
+static bool
+held(void *arg, uint32_t csb_id)
+{
+    (void)arg;
+    asked_of = csb_id;
+    return holds;
+}
+
 static struct mcx_gsk_build
 talk(void)
 {
@@ -238,12 +249,65 @@ psk_round_trips(void **state)
         how.psk.n = 0;
         assert_int_equal(mcx_psk_build(buf, &n, &how, NULL), MCX_E_ARG);
         how.psk = psk;
-        how.encr_alg = 2;
+        how.encr_alg = 4;
         assert_int_equal(mcx_psk_build(buf, &n, &how, NULL), MCX_E_ARG);
         how.encr_alg = 0;
         keys.k[0].key_n = 0;
         assert_int_equal(mcx_psk_build(buf, &n, &how, NULL), MCX_E_ARG);
     }
+}
+
+/* AES key wrap carries what comes to whole blocks, and refuses the rest
+ * instead of making up a fill. */
+static void
+psk_key_wrap(void **state)
+{
+    static struct mcx_mikey_msg m;
+    static uint8_t buf[ROOM];
+    struct mcx_bytes psk = mcx_bytes(gmk.b, sizeof gmk.b);
+    MCX_SECRET(mcx_psk_keys, keys);
+    MCX_SECRET(mcx_psk_keys, got);
+    struct mcx_psk_build how = {
+        .env = &w.te.env, .psk = psk, .keys = &keys,
+        .encr_alg = MCX_ENCR_AES_KW_128, .map_type = MCX_MAP_EMPTY,
+        .csb_id = 7,
+    };
+    size_t n, size, n_keys, fit = 0;
+    unsigned prf;
+
+    (void)state;
+    rewind_clock();
+    for (n_keys = 1; n_keys <= 3; n_keys++) {
+        for (size = 1; size <= 40; size++) {
+            size_t plain = n_keys * (4 + size), i;
+            bool whole = plain >= 16 && plain % 8 == 0;
+
+            memset(&keys, 0, sizeof keys);
+            keys.n = n_keys;
+            for (i = 0; i < n_keys; i++) {
+                keys.k[i].key_n = size;
+                memset(keys.k[i].key, (int)(i + size), size);
+            }
+            for (prf = 0; prf < 2; prf++) {
+                how.prf = (uint8_t)prf;
+                n = ROOM;
+                assert_int_equal(mcx_psk_build(buf, &n, &how, NULL),
+                                 whole ? MCX_OK : MCX_E_ARG);
+                if (!whole) {
+                    continue;
+                }
+                fit++;
+                assert_int_equal(mcx_mikey_parse(&m, mcx_bytes(buf, n),
+                                                 NULL),
+                                 MCX_OK);
+                assert_int_equal(m.kemac.encr_alg, 2);
+                assert_int_equal(m.kemac.encr.n, plain + 8);
+                assert_int_equal(mcx_psk_open(&got, &m, psk, NULL), MCX_OK);
+                assert_memory_equal(&got, &keys, sizeof got);
+            }
+        }
+    }
+    assert_true(fit > 20);
 }
 
 /* ---- GSK --------------------------------------------------------------- */
@@ -401,6 +465,25 @@ time_and_repeats(void **state)
     assert_int_equal(mcx_replay_new(&o.replay, 1), MCX_OK);
     assert_int_equal(listen_to(&km, b, &o, NULL), MCX_OK);
     deaf(b, &o, MCX_R_REPLAYED); /* the talker's repeat: dropped silently */
+    o.held = held;
+    holds = true;
+    deaf(b, &o, MCX_R_REPLAYED);
+    assert_int_equal(asked_of, km.csb_id);
+    /* The key was lost, by a restart: the repeat is what brings it back. */
+    holds = false;
+    assert_int_equal(listen_to(&newer, b, &o, NULL), MCX_OK);
+    assert_memory_equal(newer.key.b, km.key.b, sizeof km.key.b);
+    assert_int_equal(newer.csb_id, km.csb_id);
+    assert_int_equal(mcx_replay_count(o.replay), 1);
+    buf[b.n - 1] ^= 1; /* whoever repeats has to be the talker */
+    deaf(b, &o, MCX_R_MAC);
+    buf[b.n - 1] ^= 1;
+    mcx_replay_floor(o.replay, now_ms + 1000); /* nothing is known any more */
+    deaf(b, &o, MCX_R_REPLAYED);
+    mcx_replay_free(o.replay);
+    assert_int_equal(mcx_replay_new(&o.replay, 1), MCX_OK);
+    assert_int_equal(listen_to(&km, b, &o, NULL), MCX_OK);
+    o.held = NULL;
     deaf(speak(buf, &how, &newer), &o, MCX_R_REPLAY_FULL);
     assert_true(mcx_key_msg_newer(&newer, &km));
     assert_false(mcx_key_msg_newer(&km, &newer));
@@ -527,6 +610,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers),
         cmocka_unit_test(psk_round_trips),
+        cmocka_unit_test(psk_key_wrap),
         cmocka_unit_test(gsk_round_trips),
         cmocka_unit_test(in_the_store),
         cmocka_unit_test(which_gmk),

@@ -409,6 +409,30 @@ do_answer(void)
     }
 }
 
+/* Two keys under AES key wrap, there and back. */
+static mcx_err
+do_key_wrap(void)
+{
+    static const struct mcx_psk_keys keys = {
+        .k = { { .key = "one", .key_n = 16 }, { .key = "two", .key_n = 16 } },
+        .n = 2,
+    };
+    MCX_SECRET(mcx_psk_keys, got);
+    struct mcx_bytes psk = mcx_bytes(w.ssv.b, sizeof w.ssv.b);
+    struct mcx_psk_build how = {
+        .env = &w.te.env, .psk = psk, .encr_alg = MCX_ENCR_AES_KW_128,
+        .map_type = MCX_MAP_EMPTY, .keys = &keys,
+    };
+    size_t n = ROOM;
+
+    memset(&w.km, 0, sizeof w.km); /* there is no key message */
+    MCX_TRY(mcx_psk_build(w.out, &n, &how, NULL));
+    MCX_TRY(mcx_mikey_parse(&w.msg, mcx_bytes(w.out, n), NULL));
+    MCX_TRY(mcx_psk_open(&got, &w.msg, psk, NULL));
+    assert_memory_equal(&got, &keys, sizeof got);
+    return MCX_OK;
+}
+
 /* Staged, used and dropped. */
 static mcx_err
 do_store(void)
@@ -771,6 +795,7 @@ static const struct {
     { "GSK build", do_gsk_build, MCX_E_NOMEM },
     { "GSK open", do_gsk_open, MCX_E_NOMEM },
     { "PSK answer", do_answer, MCX_E_NOMEM },
+    { "PSK key wrap", do_key_wrap, MCX_E_NOMEM },
     { "group", do_group, MCX_E_NOMEM },
     { "talkers", do_talkers, MCX_E_NOMEM },
     { "XML keys", do_xml_keys, MCX_E_NOMEM },

@@ -11,6 +11,7 @@
 #include "../../../test-scenarios/vectors/vec.h"
 #include "../base/wr.h"
 #include "mac.h"
+#include "inner.h"
 #include "test_env.h"
 
 #define F "mikey-psk-computed"
@@ -208,6 +209,7 @@ response_to_another(void **state)
 }
 
 static uint8_t seal_alg = MCX_ENCR_AES_CM_128; /* what KEMAC calls it */
+static bool seal_wrong; /* called key wrap, and is none */
 
 /* Writes to 'out' a message like vector 1's, carrying 'plain' as its key data,
  * with a right MAC; SIGN (129 octets of nothing) behind it when 'sign'. */
@@ -223,8 +225,8 @@ seal(uint8_t out[ROOM], const struct pair *p, struct mcx_bytes plain,
     struct mcx_hmac *h = NULL;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     uint8_t *mac;
+    size_t i, sealed_n = plain.n;
     int n = 0;
-    size_t i;
 
     assert_int_equal(mcx_mikey_derive(key, 16, m->prf, p->psk,
                                       MCX_LABEL_PSK_ENCR, 0xff, m->csb_id,
@@ -252,10 +254,14 @@ seal(uint8_t out[ROOM], const struct pair *p, struct mcx_bytes plain,
                 && EVP_EncryptUpdate(ctx, sealed, &n, plain.p,
                                      (int)plain.n));
     EVP_CIPHER_CTX_free(ctx);
+    if (seal_alg == MCX_ENCR_AES_KW_128 && !seal_wrong) {
+        assert_int_equal(mcx_kemac_wrap(sealed, &sealed_n, key, plain),
+                         MCX_OK);
+    }
     mcx_wr_bytes(&wr, mcx_bytes(m->octets.p, m->kemac.at));
     mcx_wr_u8(&wr, sign ? MCX_PL_SIGN : MCX_PL_LAST);
     mcx_wr_u8(&wr, seal_alg);
-    mcx_wr_bytes_len(&wr, mcx_bytes(sealed, plain.n), 2);
+    mcx_wr_bytes_len(&wr, mcx_bytes(sealed, sealed_n), 2);
     mcx_wr_u8(&wr, 1);
     covered = mcx_bytes(out, wr.at);
     mac = mcx_wr_put(&wr, 20);
@@ -414,12 +420,119 @@ too_large(void **state)
     refused(&p, MCX_R_TOO_LARGE);
     load(&p, 1);
     n = vec_hex(F, "key_data_subpayloads[0].octets", plain, sizeof plain);
-    seal_alg = 2; /* AES-KW-128 */
+    seal_alg = 4; /* nobody's */
     assert_int_equal(
         mcx_mikey_parse(&p.init, seal(out, &p, mcx_bytes(plain, n), false),
                         NULL),
         MCX_OK);
     refused(&p, MCX_R_POLICY_PARAM);
+    seal_alg = MCX_ENCR_AES_CM_128;
+}
+
+/* TEST RFC 3394 4.1: the published wrap, every bit of it changed, and sizes
+ * that cannot be. */
+static void
+key_wrap(void **state)
+{
+    static const uint8_t sizes[33];
+    uint8_t key[16], data[16], want[24], out[64], back[64];
+    size_t n = 0, i;
+
+    (void)state;
+    vec_hex("rfc3394-section-4", "kek", key, sizeof key);
+    vec_hex("rfc3394-section-4", "data", data, sizeof data);
+    vec_hex("rfc3394-section-4", "wrapped", want, sizeof want);
+    assert_int_equal(mcx_kemac_wrap(out, &n, key, mcx_bytes(data, 16)),
+                     MCX_OK);
+    assert_int_equal(n, sizeof want);
+    assert_memory_equal(out, want, n);
+    assert_int_equal(mcx_kemac_unwrap(back, &n, key, mcx_bytes(out, 24)),
+                     MCX_OK);
+    assert_int_equal(n, sizeof data);
+    assert_memory_equal(back, data, n);
+    for (i = 0; i < 8 * sizeof want; i++) {
+        out[i / 8] ^= (uint8_t)(1 << i % 8);
+        assert_int_equal(mcx_kemac_unwrap(back, &n, key, mcx_bytes(out, 24)),
+                         MCX_E_AUTH);
+        assert_int_equal(n, 0);
+        out[i / 8] ^= (uint8_t)(1 << i % 8);
+    }
+    for (i = 0; i < 33; i++) {
+        bool whole = i >= 16 && i % 8 == 0;
+
+        assert_int_equal(mcx_kemac_wrap(back, &n, key,
+                                        mcx_bytes(sizes, i)),
+                         whole ? MCX_OK : MCX_E_ARG);
+        assert_int_equal(mcx_kemac_unwrap(back, &n, key, mcx_bytes(out, i)),
+                         i == 24 ? MCX_OK : MCX_E_AUTH);
+    }
+    key[0] ^= 1;
+    assert_int_equal(mcx_kemac_unwrap(back, &n, key, mcx_bytes(out, 24)),
+                     MCX_E_AUTH);
+}
+
+/* AES-KW in messages: the specimens of key data, filled to a whole block with
+ * zeros, and what is no fill. */
+static void
+wrapped_key_data(void **state)
+{
+    static struct pair p;
+    static uint8_t out[ROOM];
+    MCX_SECRET(mcx_psk_keys, keys);
+    size_t i, n, whole, more;
+
+    (void)state;
+    seal_alg = MCX_ENCR_AES_KW_128;
+    for (i = 0; i < 4; i++) {
+        uint8_t plain[128] = { 0 };
+        char name[80];
+
+        (void)snprintf(name, sizeof name, "key_data_subpayloads[%zu].octets",
+                       i);
+        n = vec_hex(F, name, plain, 100);
+        whole = (n + 7) / 8 * 8;
+        for (more = 0; more < 2; more++) {
+            load(&p, 1);
+            assert_int_equal(
+                mcx_mikey_parse(&p.init,
+                                seal(out, &p,
+                                     mcx_bytes(plain, whole + 8 * more),
+                                     false),
+                                NULL),
+                MCX_OK);
+            if (more == 0) {
+                assert_int_equal(mcx_psk_open(&keys, &p.init, p.psk, NULL),
+                                 MCX_OK);
+                assert_memory_equal(keys.k[0].key, plain + 4,
+                                    keys.k[0].key_n);
+            } else { /* a block too many */
+                refused(&p, MCX_R_TRAILING);
+            }
+        }
+        /* Under a good MAC: its sender's mistake. */
+        seal_wrong = true;
+        for (more = 0; more <= whole; more += 4) {
+            load(&p, 1);
+            assert_int_equal(
+                mcx_mikey_parse(&p.init,
+                                seal(out, &p, mcx_bytes(plain, more), false),
+                                NULL),
+                MCX_OK);
+            refused(&p, MCX_R_VALUE);
+        }
+        seal_wrong = false;
+        if (whole > n) {
+            plain[n] = 1;
+            load(&p, 1);
+            assert_int_equal(
+                mcx_mikey_parse(&p.init,
+                                seal(out, &p, mcx_bytes(plain, whole),
+                                     false),
+                                NULL),
+                MCX_OK);
+            refused(&p, MCX_R_TRAILING);
+        }
+    }
     seal_alg = MCX_ENCR_AES_CM_128;
 }
 
@@ -459,6 +572,8 @@ main(void)
         cmocka_unit_test(response_to_another),
         cmocka_unit_test(key_data),
         cmocka_unit_test(too_large),
+        cmocka_unit_test(key_wrap),
+        cmocka_unit_test(wrapped_key_data),
         cmocka_unit_test(signed_gsk),
     };
 
