@@ -667,6 +667,77 @@ alternating(void **state)
     }
 }
 
+/* A randomness of zeros, one that fails in any way. */
+static mcx_err
+same_random(void *how, void *out, size_t n)
+{
+    memset(out, 0, n);
+    return *(const mcx_err *)how;
+}
+
+static int
+by_octets(const void *a, const void *b)
+{
+    return memcmp(a, b, 32);
+}
+
+/* With a source that always says the same no two messages, nor two signers of
+ * one message, get one nonce; with one that fails nothing is signed. */
+static void
+dead_random(void **state)
+{
+    enum { N = 400 };
+    static uint8_t r[N + 1][32];
+    static const struct { mcx_err from, to; } fails[] = {
+        { MCX_E_IO, MCX_E_IO }, { MCX_E_NOMEM, MCX_E_NOMEM },
+        { MCX_E_AUTH, MCX_E_IO }, { MCX_E_STATE, MCX_E_IO }
+    };
+    mcx_err how = MCX_OK;
+    struct mcx_env env = { .ctx = &how, .random = same_random };
+    struct mcx_user_key *other;
+    struct mcx_rsk rsk;
+    struct mcx_ssk ssk;
+    uint8_t sig[129], pvt[65], before[129];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < N; i++) {
+        uint8_t msg[64] = { 0 };
+
+        memcpy(msg + i % 7 * 8, &i, sizeof i);
+        /* same octets, other lengths */
+        assert_int_equal(mcx_eccsi_sign(sig, kit.key,
+                                        mcx_bytes(msg, i % 2 ? 64 : 63), &env),
+                         MCX_OK);
+        memcpy(r[i], sig, 32);
+    }
+    assert_int_equal(mcx_kms_master_issue(kit.master, mcx_bytes_str("other"),
+                                          &rsk, &ssk, pvt, mcx_env_system()),
+                     MCX_OK);
+    assert_int_equal(mcx_user_key_new(&other, kit.pub, mcx_bytes_str("other"),
+                                      &rsk, &ssk, pvt, NULL), MCX_OK);
+    {
+        uint8_t msg[64] = { 0 }; /* number 0 above */
+
+        assert_int_equal(mcx_eccsi_sign(sig, other, mcx_bytes(msg, 63), &env),
+                         MCX_OK);
+    }
+    memcpy(r[N], sig, 32);
+    mcx_user_key_free(other);
+    qsort(r, N + 1, sizeof r[0], by_octets);
+    for (i = 0; i < N; i++) {
+        assert_memory_not_equal(r[i], r[i + 1], 32);
+    }
+    memset(before, 0xee, sizeof before);
+    for (i = 0; i < sizeof fails / sizeof fails[0]; i++) {
+        memcpy(sig, before, sizeof sig);
+        how = fails[i].from;
+        assert_int_equal(mcx_eccsi_sign(sig, kit.key, kit_msg(&kit), &env),
+                         fails[i].to);
+        assert_memory_equal(sig, before, sizeof sig);
+    }
+}
+
 /* ---- batches ------------------------------------------------------------ */
 
 /* One bad of many, in each place, of each kind: it is refused as it would be
@@ -1125,6 +1196,19 @@ work(void *arg)
                                  mcx_env_system()) != MCX_OK;
         c->bad += mcx_eccsi_verify(kit.pub, kit_id(&kit), kit_msg(&kit),
                                    mcx_bytes(sig, 129), NULL) != MCX_OK;
+        if (i % 5 == c->number) { /* a peer with a table and without */
+            uint8_t made[273];
+            struct mcx_ssv back;
+
+            c->bad += mcx_sakke_seal(made, kit.pub, kit_id(&kit), &c->ssv[0])
+                          != MCX_OK
+                      || mcx_sakke_open(&back, c->key, mcx_bytes(made, 273),
+                                        NULL) != MCX_OK
+                      || memcmp(&back, &c->ssv[0], sizeof back) != 0
+                      || mcx_sakke_prepare(kit.pub, kit_id(&kit)) != MCX_OK
+                      || mcx_sakke_prepare(kit.pub, mcx_bytes(made + 7, 2))
+                             != MCX_OK;
+        }
         if (i % 7 == c->number) {
             mcx_signers_forget(kit.pub->signers);
         }
@@ -1177,6 +1261,7 @@ attack(const char *cpu)
         cmocka_unit_test(edge_keys),
         cmocka_unit_test(edge_pairs),
         cmocka_unit_test(alternating),
+        cmocka_unit_test(dead_random),
         cmocka_unit_test(one_bad_signature),
         cmocka_unit_test(one_bad_opening),
         cmocka_unit_test(edge_rsks),
