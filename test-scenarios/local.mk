@@ -64,3 +64,15 @@ soak: all
 	@SRCDIR=$(abs_top_srcdir) BUILD=$(abs_top_builddir) \
 	    bash $(srcdir)/test-scenarios/soak/soak.sh $(SOAK)
 EXTRA_DIST += test-scenarios/soak/soak.sh
+
+# Registrations a second at a function, one at a time and many at once.
+.PHONY: storm-run
+EXTRA_PROGRAMS += storm
+storm_SOURCES = test-scenarios/soak/storm.c
+storm_LDADD = libmcx-core.la
+STORM = 2000
+storm-run: all
+	@$(MAKE) storm$(EXEEXT) >/dev/null
+	@SRCDIR=$(abs_top_srcdir) BUILD=$(abs_top_builddir) \
+	    bash $(srcdir)/test-scenarios/soak/storm.sh $(STORM)
+EXTRA_DIST += test-scenarios/soak/storm.sh
