@@ -145,6 +145,10 @@ MCX_API size_t mcx_keys_wipe(struct mcx_keys *keys, unsigned kind,
                              uint32_t key_id,
                              const struct mcx_key_owner *owner,
                              enum mcx_key_end end);
+/* A message for a key that is there brought new parameters: wipes, as
+ * replaced, those of 'kind' and ID whose message is older than 't_unix_ms'. */
+MCX_API size_t mcx_keys_supersede(struct mcx_keys *keys, unsigned kind,
+                                  uint32_t key_id, int64_t t_unix_ms);
 /* Calls 'each' with every key; the store is locked meanwhile. */
 MCX_API void mcx_keys_each(struct mcx_keys *keys,
                            void (*each)(void *arg,

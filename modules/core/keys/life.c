@@ -383,9 +383,12 @@ mcx_keys_revoke(struct mcx_keys *keys, unsigned kind, uint32_t key_id)
     return mcx_keys_wipe(keys, kind, key_id, NULL, MCX_END_REVOKED);
 }
 
-size_t
-mcx_keys_wipe(struct mcx_keys *keys, unsigned kind, uint32_t key_id,
-              const struct mcx_key_owner *owner, enum mcx_key_end end)
+/* Those of an ID that are of 'owner' (NULL: anybody) and whose message was
+ * made before 'before_ms'. */
+static size_t
+wipe_some(struct mcx_keys *keys, unsigned kind, uint32_t key_id,
+          const struct mcx_key_owner *owner, int64_t before_ms,
+          enum mcx_key_end end)
 {
     uint64_t hash = mcx_store_hash(keys, MCX_BY_ID, kind, "", key_id);
     int64_t unix_ms = mcx_store_unix_ms(keys);
@@ -397,6 +400,7 @@ mcx_keys_wipe(struct mcx_keys *keys, unsigned kind, uint32_t key_id,
     for (k = mcx_store_chain(keys, MCX_BY_ID, hash); k; k = next) {
         next = k->node[MCX_BY_ID].next;
         if (k->kind == kind && k->key_id == key_id
+            && k->t_unix_ms < before_ms
             && (!owner || (strcmp(k->impu, owner->impu) == 0
                            && strcmp(k->mc_id, owner->mc_id) == 0))) {
             mcx_life_wipe(&gone, k, end, unix_ms);
@@ -406,6 +410,20 @@ mcx_keys_wipe(struct mcx_keys *keys, unsigned kind, uint32_t key_id,
     (void)pthread_mutex_unlock(&keys->lock);
     mcx_life_finish(keys, &gone);
     return n;
+}
+
+size_t
+mcx_keys_wipe(struct mcx_keys *keys, unsigned kind, uint32_t key_id,
+              const struct mcx_key_owner *owner, enum mcx_key_end end)
+{
+    return wipe_some(keys, kind, key_id, owner, INT64_MAX, end);
+}
+
+size_t
+mcx_keys_supersede(struct mcx_keys *keys, unsigned kind, uint32_t key_id,
+                   int64_t t_unix_ms)
+{
+    return wipe_some(keys, kind, key_id, NULL, t_unix_ms, MCX_END_REPLACED);
 }
 
 /* Wipes what is past its expiry and finds the next expiry.  The lock is held.

@@ -242,6 +242,7 @@ use_group(void)
         assert_int_equal(seen, 3);
         mcx_key_retire(out[0]);
         mcx_key_drop(out[0]);
+        assert_int_equal(mcx_keys_supersede(keys, MCX_KIND_GMK, 1, 0), 0);
         assert_int_equal(mcx_keys_wipe(keys, MCX_KIND_GMK, 1, NULL,
                                        MCX_END_DROPPED), 2);
         assert_int_equal(mcx_keys_revoke(keys, MCX_KIND_GMK, 1), 0);

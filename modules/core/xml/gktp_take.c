@@ -78,28 +78,6 @@ put_off(struct mcx_key_msg *km, int64_t unix_ms)
     km->params.activation_unix = s;
 }
 
-/* Those of the key's ID that came with an older message: what is new about the
- * key has been staged. */
-static void
-drop_older(const struct mcx_gktp_how *how, const struct mcx_gktp_done *done,
-           int64_t t_unix_ms)
-{
-    struct mcx_key *key;
-    bool older = true;
-
-    while (older
-           && (key = mcx_keys_by_id(how->keys, done->kind, done->key_id))) {
-        struct mcx_key_info info;
-
-        mcx_key_info(&info, key);
-        older = info.t_unix_ms < t_unix_ms;
-        if (older) {
-            mcx_key_drop(key);
-        }
-        mcx_key_unref(key);
-    }
-}
-
 static mcx_err
 keep(struct mcx_gktp_done *out, struct mcx_key_msg *km,
      const struct mcx_gktp *gktp, const struct mcx_gktp_how *how,
@@ -120,7 +98,9 @@ keep(struct mcx_gktp_done *out, struct mcx_key_msg *km,
     if (err != MCX_OK) {
         return err;
     }
-    drop_older(how, out, km->t_unix_ms);
+    /* What is new about the key has been staged. */
+    (void)mcx_keys_supersede(how->keys, km->kind, km->key_id,
+                             km->t_unix_ms);
     for (i = 0; i < n; i++) {
         err = err == MCX_OK ? mcx_key_commit(keys[i]) : err;
         mcx_key_unref(keys[i]);

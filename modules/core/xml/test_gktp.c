@@ -442,6 +442,38 @@ put_off(void **state)
     }
 }
 
+/* A key that waits is put off further, or brought forward, by a newer
+ * message; what the older one said is over. */
+static void
+put_off_again(void **state)
+{
+    static const int first_s[] = { 10, 100 }, second_s[] = { 100, 10 };
+    struct mcx_gktp_done done;
+    struct mcx_why why = { 0 };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        struct mcx_build b = gmk_plan();
+        struct mcx_key_params params = { .present = true, .status = 1 };
+        int64_t at = w.te.now_ms += 1000;
+
+        b.key_id += (uint32_t)i + 1;
+        b.params = &params;
+        params.activation_unix = at / 1000 + first_s[i];
+        assert_int_equal(takes(&done, &b, "1", "", 0, &why), MCX_OK);
+        w.te.now_ms = at + 1000;
+        params.activation_unix = at / 1000 + second_s[i];
+        assert_int_equal(takes(&done, &b, "1", "", 0, &why), MCX_OK);
+        assert_int_equal(mcx_keys_count(keys), 1);
+        w.te.now_ms = at + second_s[i] * 1000 - 1001;
+        assert_false(sends(GROUP));
+        w.te.now_ms = at + second_s[i] * 1000;
+        assert_true(sends(GROUP));
+        assert_int_equal(mcx_keys_revoke(keys, MCX_KIND_GMK, b.key_id), 1);
+    }
+}
+
 static void
 refused(void **state)
 {
@@ -560,7 +592,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(round_trip), CASE(not_written), CASE(documents), CASE(one_bad),
         CASE(many),       CASE(ids),         CASE(in_and_out),
-        CASE(temporary),  CASE(put_off),     CASE(refused),
+        CASE(temporary),  CASE(put_off),     CASE(put_off_again),
+        CASE(refused),
         CASE(again),      CASE(no_room),
     };
 
