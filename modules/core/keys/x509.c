@@ -22,12 +22,27 @@ enum {
     LEVEL = 2
 };
 
+/* OpenSSL's word for it is in its queue, which was empty at the start. */
+static mcx_err
+or_no_memory(mcx_err err)
+{
+    unsigned long e;
+
+    while ((e = ERR_get_error()) != 0) {
+        if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE) {
+            err = MCX_E_NOMEM;
+        }
+    }
+    return err;
+}
+
 mcx_err
 mcx_x509_digest(uint8_t out[MCX_SHA256_SIZE], struct mcx_bytes text)
 {
+    ERR_clear_error();
     return EVP_Digest(text.p, text.n, out, NULL, EVP_sha256(), NULL) == 1
                ? MCX_OK
-               : MCX_E_INTERNAL;
+               : or_no_memory(MCX_E_INTERNAL);
 }
 
 static bool
@@ -44,6 +59,7 @@ is_p256(EVP_PKEY *key)
 static BIO *
 open_pem(struct mcx_bytes pem)
 {
+    ERR_clear_error();
     return pem.n > 0 && pem.n <= INT_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n)
                                          : NULL;
 }
@@ -84,12 +100,13 @@ mcx_x509_sign(uint8_t sig[MCX_X509_SIG_SIZE], struct mcx_bytes key_pem,
     size_t n = sizeof der;
     mcx_err err = is_p256(key) ? MCX_OK : MCX_E_CONFIG;
 
+    err = err == MCX_OK ? err : or_no_memory(err);
     if (err == MCX_OK
         && (!ctx
             || EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) != 1
             || EVP_DigestSign(ctx, der, &n, text.p, text.n) != 1
             || !take_apart(sig, der, n))) {
-        err = MCX_E_INTERNAL;
+        err = or_no_memory(MCX_E_INTERNAL);
     }
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
@@ -107,7 +124,7 @@ mcx_x509_der(uint8_t *out, size_t *n, struct mcx_bytes pem)
     mcx_err err = MCX_OK;
 
     if (size <= 0) {
-        err = MCX_E_CONFIG;
+        err = or_no_memory(MCX_E_CONFIG);
     } else if ((size_t)size > *n) {
         err = MCX_E_TOOBIG;
     } else {
@@ -287,20 +304,6 @@ take_blocks(X509_STORE *store, struct scan *s, uint8_t *der)
     }
     s->fault->line = 0;
     return MCX_OK;
-}
-
-/* OpenSSL's word for it is in its queue, which was empty at the start. */
-static mcx_err
-or_no_memory(mcx_err err)
-{
-    unsigned long e;
-
-    while ((e = ERR_get_error()) != 0) {
-        if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE) {
-            err = MCX_E_NOMEM;
-        }
-    }
-    return err;
 }
 
 /* All of 'pem'; 's' counts. */

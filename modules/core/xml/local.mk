@@ -35,6 +35,13 @@ TESTS += test_krr test_krr_sign
 test_krr_sign_SOURCES = modules/core/xml/test_krr_sign.c
 test_krr_sign_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_krr_sign_LDADD = $(CORE_TEST_LIBS) -lcrypto
+check_PROGRAMS += test_krr_oom
+TESTS += test_krr_oom
+test_krr_oom_SOURCES = modules/core/xml/test_krr_oom.c
+test_krr_oom_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
+test_krr_oom_LDADD = $(CORE_TEST_LIBS) -lcrypto
+test_krr_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
+	-Wl,--wrap=realloc
 test_krr_SOURCES = modules/core/xml/test_krr.c
 test_krr_CPPFLAGS = $(CORE_TEST_CPPFLAGS)
 test_krr_LDADD = $(CORE_TEST_LIBS)
