@@ -1,11 +1,11 @@
 # test-scenarios/fuzz: one target for every function that eats foreign octets.
 # replay_<t> runs files (always built); fuzz_<t> is libFuzzer's
 # (--enable-fuzzing with clang).
-FUZZ_TARGETS = mikey open text xml config mime sip srtp
+FUZZ_TARGETS = mikey open text xml signed config mime sip srtp
 fuzz_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/test-scenarios/fuzz
 
 check_PROGRAMS += replay_mikey replay_open replay_text replay_xml \
-	replay_config
+	replay_config replay_signed
 fuzz_main = test-scenarios/fuzz/fuzz_main.c test-scenarios/fuzz/fuzz.h
 replay_mikey_SOURCES = test-scenarios/fuzz/fuzz_mikey.c $(fuzz_main)
 replay_mikey_CPPFLAGS = $(fuzz_cppflags)
@@ -19,6 +19,9 @@ replay_text_LDADD = libmcx-core-all.la
 replay_xml_SOURCES = test-scenarios/fuzz/fuzz_xml.c $(fuzz_main)
 replay_xml_CPPFLAGS = $(fuzz_cppflags)
 replay_xml_LDADD = libmcx-core-all.la
+replay_signed_SOURCES = test-scenarios/fuzz/fuzz_signed.c $(fuzz_main)
+replay_signed_CPPFLAGS = $(fuzz_cppflags)
+replay_signed_LDADD = libmcx-core-all.la
 replay_config_SOURCES = test-scenarios/fuzz/fuzz_config.c $(fuzz_main)
 replay_config_CPPFLAGS = $(fuzz_cppflags)
 replay_config_LDADD = libmcx-core-all.la
@@ -56,7 +59,12 @@ fuzz_srtp_CPPFLAGS = $(fuzz_cppflags) $(SRTP_CFLAGS)
 fuzz_srtp_LDADD = libmcx-core-all.la $(SRTP_LIBS)
 fuzz_srtp_LDFLAGS = $(fuzz_ldflags)
 fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
-noinst_PROGRAMS += fuzz_mikey fuzz_open fuzz_text fuzz_xml fuzz_config
+noinst_PROGRAMS += fuzz_mikey fuzz_open fuzz_text fuzz_xml fuzz_config \
+	fuzz_signed
+fuzz_signed_SOURCES = test-scenarios/fuzz/fuzz_signed.c
+fuzz_signed_CPPFLAGS = $(fuzz_cppflags)
+fuzz_signed_LDADD = libmcx-core-all.la
+fuzz_signed_LDFLAGS = $(fuzz_ldflags)
 fuzz_mikey_SOURCES = test-scenarios/fuzz/fuzz_mikey.c
 fuzz_mikey_CPPFLAGS = $(fuzz_cppflags)
 fuzz_mikey_LDADD = libmcx-core-all.la
