@@ -435,7 +435,7 @@ static void
 key_wrap(void **state)
 {
     static const uint8_t sizes[33];
-    uint8_t key[16], data[16], want[24], out[64], back[64];
+    uint8_t key[16], data[16], want[24], out[64] = { 0 }, back[64];
     size_t n = 0, i;
 
     (void)state;
